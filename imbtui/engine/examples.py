@@ -1,0 +1,107 @@
+"""Labelled examples as arrays: what data sets load and corruptions change, before any tensor exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N labelled examples.
+
+    Attributes:
+        x: images (N, H, W, C) as uint8 or as float32 in [0, 1]; or features (N, D) as float32; or file
+            names (N,) of images that are read while training.
+        targets: labels to train on, (N,) int64; noisy ones after `label_noise`.
+        clean_targets: labels before any noise, (N,) int64.
+        is_corrupted: whether a corruption changed the example (also to itself), (N,) bool.
+        index: position of the example in the data set's own order, (N,) int64.
+        group: sub-population of each example, (N,) int64, or None where the data set has none.
+    """
+
+    x: NDArray
+    targets: NDArray[np.int64]
+    clean_targets: NDArray[np.int64]
+    is_corrupted: NDArray[np.bool_]
+    index: NDArray[np.int64]
+    group: NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, x: NDArray, targets: NDArray, *, group: NDArray | None = None) -> Examples:
+        """Return clean examples from inputs and labels."""
+        labels = np.asarray(targets, dtype=np.int64)
+        return cls(
+            x=x,
+            targets=labels,
+            clean_targets=labels.copy(),
+            is_corrupted=np.zeros(len(labels), dtype=bool),
+            index=np.arange(len(labels), dtype=np.int64),
+            group=None if group is None else np.asarray(group, dtype=np.int64),
+        )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, positions: NDArray) -> Examples:
+        """Return the examples at `positions`, in that order."""
+        return replace(
+            self,
+            x=self.x[positions],
+            targets=self.targets[positions],
+            clean_targets=self.clean_targets[positions],
+            is_corrupted=self.is_corrupted[positions],
+            index=self.index[positions],
+            group=None if self.group is None else self.group[positions],
+        )
+
+    def relabel(self, targets: NDArray, is_corrupted: NDArray) -> Examples:
+        """Return the same examples with other labels; corruption marks add up."""
+        return replace(
+            self, targets=np.asarray(targets, dtype=np.int64), is_corrupted=self.is_corrupted | is_corrupted
+        )
+
+    def class_counts(self, num_classes: int) -> NDArray[np.int64]:
+        """Return how many examples carry each label, (num_classes,)."""
+        return np.bincount(self.targets, minlength=num_classes)
+
+
+@dataclass(frozen=True)
+class DataSplits:
+    """What a data set gives: examples by split, and what is known of their classes and pixels.
+
+    Attributes:
+        train: training examples.
+        test: test examples.
+        val: validation examples that the data set's own protocol sets aside, or None.
+        num_classes: number of classes.
+        class_names: one name a class, for tables.
+        mean: channel means of images scaled to [0, 1], for `augmentation.normalise`; None: unknown.
+        std: channel standard deviations, likewise.
+    """
+
+    train: Examples
+    test: Examples
+    num_classes: int
+    class_names: tuple[str, ...]
+    val: Examples | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+class Corruption(Protocol):
+    """Changes the training examples once, before training; its keyword arguments are its options."""
+
+    def __call__(self, examples: Examples, num_classes: int, *, split_seed: int, seed: int) -> Examples:
+        """Return the changed examples.
+
+        Args:
+            examples: the training examples so far; corruptions apply in recipe order.
+            num_classes: number of classes of the data set.
+            split_seed: seed for choosing which examples stay.
+            seed: seed for noise.
+        """
+        ...

@@ -1,0 +1,101 @@
+"""The five slots a method may fill, and what it is given to set itself up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.examples import Examples
+from imbtui.engine.tick import Tick
+
+if TYPE_CHECKING:
+    from imbtui.engine.run import Run
+
+
+@dataclass
+class Context:
+    """What methods and probes are given once, before training. `setup` may replace `model`.
+
+    Attributes:
+        model: the network; logits of a batch are `model(batch.x)`.
+        make_model: draws a fresh network of the recipe from a seed, on `device`.
+        input_shape: shape of one example without the batch axis, (C, H, W) or (D,).
+        num_classes: number of classes.
+        class_counts: training labels per class as used, (num_classes,) int64 on `device`.
+        examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`).
+        batches: evaluation batches of a split: clean pixels, dataset order, on `device`.
+        seed: seed of the run.
+        device: training device.
+    """
+
+    model: nn.Module
+    make_model: Callable[[int], nn.Module]
+    input_shape: tuple[int, ...]
+    num_classes: int
+    class_counts: Tensor
+    examples: dict[str, Examples]
+    batches: Callable[[str], Iterable[Batch]]
+    seed: int
+    device: torch.device
+
+
+class Method(nn.Module):
+    """A training method: override the slots it needs, leave the others.
+
+    Each slot has one rule of combination, so methods combine freely. State belongs in buffers or
+    parameters: it is then checkpointed and moved between devices with the rest. Hooks act only while
+    the module is in training mode; extra forward passes run in `eval()`.
+    """
+
+    def setup(self, context: Context) -> None:
+        """Prepare once before training, in recipe order; may wrap `context.model`."""
+
+    def sampling_weights(self, train: Examples, t: Tick) -> Tensor | None:
+        """Return relative draw probabilities (N_train,) float64 for the coming epoch, or None.
+
+        Weights of several methods are multiplied; if any is given, examples are drawn with
+        replacement, as many as the training set holds.
+        """
+        return None
+
+    def around_step(self, batch: Batch, t: Tick) -> AbstractContextManager[Batch | None]:
+        """Return a context that is entered before the forward pass and left after the optimizer step.
+
+        What it yields, if not None, replaces the batch for this step.
+        """
+        return nullcontext()
+
+    def weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
+        """Return a weight per sample (N,), or None for all ones. Methods' weights are multiplied."""
+        return None
+
+    def penalty(self, batch: Batch, logits: Tensor, t: Tick) -> Tensor | None:
+        """Return a scalar that is added to the loss, or None."""
+        return None
+
+    plan: Callable[[Run], None] | None = None
+    """Runs the stages itself instead of one plain stage `train`; at most one method of a recipe may.
+
+    Restarting a run calls the plan again from its beginning: `run.fit` returns at once for stages that
+    had finished, with their end state loaded.
+    """
+
+
+class Probe:
+    """Measures something while training. `measure` is called while the step's gradients are there."""
+
+    def setup(self, context: Context) -> None:
+        """Prepare once before training, after all methods."""
+
+    def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
+        """Return values by name; they are logged as `<probe>/<name>`.
+
+        The model is in training mode; a probe that runs it switches to `eval()` and back.
+        """
+        raise NotImplementedError

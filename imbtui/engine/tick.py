@@ -1,0 +1,66 @@
+"""Where in a stage the training is: one frozen value from which every schedule is computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One step of one stage. Schedules are total functions of it, so nothing about time is saved.
+
+    Attributes:
+        stage: name of the stage (`train` unless a method plans several).
+        step: steps done before this one, from 0.
+        steps_per_epoch: steps in an epoch, at least 1.
+        stop: steps in the whole stage.
+    """
+
+    stage: str
+    step: int
+    steps_per_epoch: int
+    stop: int
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs done before this step."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def progress(self) -> float:
+        """Share of the stage that is done, in [0, 1]."""
+        return self.step / self.stop if self.stop else 1.0
+
+    @property
+    def first_in_epoch(self) -> bool:
+        return self.step % self.steps_per_epoch == 0
+
+    @property
+    def last_in_epoch(self) -> bool:
+        return (self.step + 1) % self.steps_per_epoch == 0 or self.last
+
+    @property
+    def last(self) -> bool:
+        """Whether the stage ends with this step."""
+        return self.step + 1 >= self.stop
+
+    def step_of(self, when: int | str) -> int:
+        """Return the step at which the point in time `when` begins in this stage.
+
+        An integer counts epochs, `"10it"` counts steps, `"60%"` is a share of the stage.
+        """
+        if isinstance(when, int):
+            return when * self.steps_per_epoch
+        if when.endswith("it"):
+            return int(when[:-2])
+        return math.ceil(float(when[:-1]) / 100 * self.stop)
+
+    def reached(self, when: int | str) -> bool:
+        """Whether this step is at or after the point in time `when`."""
+        return self.step >= self.step_of(when)
+
+    def due(self, every: int | str) -> bool:
+        """Whether this step completes a multiple of the interval `every`, or the stage."""
+        interval = max(1, self.step_of(every))
+        return (self.step + 1) % interval == 0 or self.last

@@ -1,0 +1,177 @@
+"""From raw tables to one resolved run: every name, key, type and value checked, every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from imbtui import plugins
+from imbtui.errors import UserError, did_you_mean
+from imbtui.recipe import schema
+from imbtui.recipe.explain import explain
+from imbtui.recipe.overrides import ENGINE_KEYS
+
+DEFAULT_EPOCHS = 10
+Checked = TypeVar("Checked", bound=BaseModel)
+_KINDS = {
+    "dataset": ("dataset", schema.Dataset),
+    "model": ("model", schema.Model),
+    "loss": ("loss", schema.Loss),
+    "corruptions": ("corruption", schema.Plugin),
+    "methods": ("method", schema.Plugin),
+    "probes": ("probe", schema.Probe),
+}
+
+
+def check(model: type[Checked], table: Any, where: str) -> Checked:
+    """Validate a table.
+
+    Raises:
+        UserError: the sentence about the first thing wrong with it.
+    """
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise explain(error, model, where) from None
+
+
+def resolve(tables: Mapping[str, Any], seed: int, *, where: str, allow_plugins: bool = False) -> schema.Recipe:
+    """Return the run that raw tables describe, for one seed.
+
+    Args:
+        tables: a recipe's tables, arms and grid already applied.
+        seed: the run's seed.
+        where: the file, named in errors.
+        allow_plugins: permit plug-ins from outside the package.
+
+    Raises:
+        UserError: anything wrong with any table.
+    """
+    resolved: dict[str, Any] = {
+        "title": tables.get("title", ""),
+        "paper": tables.get("paper", ""),
+        "seeds": [seed],
+        "split_seed": tables.get("split_seed", "seed"),
+    }
+    for key in ("dataset", "model", "loss"):
+        resolved[key] = _plugin(key, tables.get(key), f"{where}, {key}", allow_plugins)
+    for key in ("corruptions", "methods", "probes"):
+        members = tables.get(key, [])
+        if not isinstance(members, list):
+            raise UserError(f'"{key}" is a list of tables', where=where, hint=f"Write [[{key}]].")
+        resolved[key] = [_plugin(key, m, f"{where}, {key}", allow_plugins) for m in members]
+        names = [m.name for m in resolved[key]]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f'"{name}" is listed twice', where=f"{where}, {key}")
+    resolved["optimizer"] = _optimizer(tables.get("optimizer", {}), f"{where}, optimizer")
+    for key, model in (
+        ("augmentation", schema.Augmentation),
+        ("schedule", schema.Schedule),
+        ("train", schema.Train),
+        ("launch", schema.Launch),
+    ):
+        resolved[key] = check(model, tables.get(key, {}), f"{where}, {key}")
+    train = resolved["train"]
+    if train.epochs is None and train.steps is None:
+        resolved["train"] = train.model_copy(update={"epochs": DEFAULT_EPOCHS})
+    recipe = check(schema.Recipe, resolved, where)
+    _one_plan(recipe, where)
+    return recipe
+
+
+def _plugin(key: str, table: Any, where: str, allow_plugins: bool) -> schema.Plugin:
+    kind, model = _KINDS[key]
+    if isinstance(table, str):
+        table = {"name": table}
+    if not isinstance(table, Mapping):
+        raise UserError(
+            "this must be a table" if table is not None else "this table is required",
+            where=where,
+            hint=f'It needs at least name = "...": {", ".join(plugins.names(kind))}.',
+        )
+    name = table.get("name")
+    if not isinstance(name, str):
+        raise UserError(
+            f"a {kind} needs a name", where=where, hint="Known: " + ", ".join(plugins.names(kind)) + "."
+        )
+    plugins.check_name(kind, name, where=f"{where}.name", allow_outside=allow_plugins)
+    owned = {k: v for k, v in table.items() if k in ENGINE_KEYS[key]}
+    given = {k: v for k, v in table.items() if k not in ENGINE_KEYS[key]}
+    form = options_model(kind, name)
+    known = [*form.model_fields, *(k for k in ENGINE_KEYS[key] if k != "name")]
+    for option in given:
+        if option not in form.model_fields:
+            raise UserError(
+                f'{kind} "{name}" has no option "{option}"', where=where, hint=did_you_mean(option, known)
+            )
+    options = check(form, given, f"{where}.{name}" if key in ("corruptions", "methods", "probes") else where)
+    plain = {k: v for k, v in options.model_dump().items() if v is not None}
+    return check(model, {**owned, "options": plain}, where)
+
+
+def options_model(kind: str, name: str) -> type[BaseModel]:
+    """Return a model of a plug-in's options, made from its signature."""
+    fields: dict[str, Any] = {}
+    for option in plugins.options(kind, name).values():
+        if option.default is plugins.REQUIRED:
+            fields[option.name] = (option.annotation, Field())
+        else:
+            fields[option.name] = (option.annotation, Field(default=option.default))
+    return create_model(
+        f"{kind}_{name}", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **fields
+    )
+
+
+def _optimizer(table: Any, where: str) -> schema.Table:
+    if not isinstance(table, Mapping):
+        raise UserError("this must be a table", where=where)
+    name = table.get("name", "sgd")
+    if name not in schema.OPTIMIZERS:
+        raise UserError(
+            f'there is no optimizer "{name}"',
+            where=f"{where}.name",
+            hint=did_you_mean(str(name), list(schema.OPTIMIZERS)),
+        )
+    return check(schema.OPTIMIZERS[name], {**table, "name": name}, where)
+
+
+def _one_plan(recipe: schema.Recipe, where: str) -> None:
+    planners = [
+        m.name for m in recipe.methods if not plugins.is_outside(m.name) and plugins.defines("method", m.name, "plan")
+    ]
+    if len(planners) > 1:
+        raise UserError(
+            f'"{planners[0]}" and "{planners[1]}" both plan the stages of a run; only one method may',
+            where=f"{where}, methods",
+        )
+
+
+def warnings(recipe: schema.Recipe) -> list[str]:
+    """Return a sentence for each point in time that lies beyond the end of the run.
+
+    Only points given in the unit of the run's length can be judged here: epochs against `epochs`,
+    steps against `steps`.
+    """
+    points: list[tuple[str, int | str]] = [("loss.start_epoch", recipe.loss.start_epoch)]
+    points += [("schedule.milestones", m) for m in recipe.schedule.milestones]
+    points += [("schedule.warmup_epochs", recipe.schedule.warmup_epochs), ("schedule.warmup", recipe.schedule.warmup)]
+    for key in ("corruptions", "methods"):
+        kind = _KINDS[key][0]
+        for member in getattr(recipe, key):
+            for option in plugins.options(kind, member.name).values():
+                if "When" in option.text and option.name in member.options:
+                    points.append((f"{key}.{member.name}.{option.name}", member.options[option.name]))
+    train = recipe.train
+    found = []
+    for key, when in points:
+        late = isinstance(when, int) and train.epochs is not None and when > train.epochs
+        late |= (
+            isinstance(when, str) and when.endswith("it") and train.steps is not None and int(when[:-2]) > train.steps
+        )
+        if late:
+            length = f"{train.epochs} epochs" if isinstance(when, int) else f"{train.steps} steps"
+            found.append(f"{key} = {when} lies beyond the end of the run ({length}) and will never be reached")
+    return found

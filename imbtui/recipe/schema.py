@@ -1,0 +1,332 @@
+"""What a recipe may say: every table, key, type and default (contract §4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive, Rate, check_when
+
+WhenField = Annotated[int | str, BeforeValidator(check_when)]
+
+
+def _check_interval(value: Any) -> int | str:
+    when = check_when(value)
+    if when in (0, "0it", "0%"):
+        raise ValueError("an interval is at least one epoch, one step or a share above 0 %")
+    return when
+
+
+Interval = Annotated[int | str, BeforeValidator(_check_interval)]
+
+
+class Table(BaseModel):
+    """A table of a recipe: unknown keys and loosely typed values are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, populate_by_name=True)
+
+
+class Plugin(Table):
+    """A plug-in by name, with options that were checked against its signature (all defaults in)."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Dataset(Plugin):
+    """`[dataset]`. `validation` training examples are set aside before any corruption."""
+
+    validation: NonNegativeInt | Rate = 0
+
+
+class Model(Plugin):
+    """`[model]`."""
+
+    head: Literal["linear", "cosine"] = "linear"
+
+
+class Loss(Plugin):
+    """`[loss]`. Before `start_epoch` plain cross-entropy is used.
+
+    `normalise` says what the weighted sum of sample losses is divided by: the batch size, the sum of
+    the weights, or nothing.
+    """
+
+    start_epoch: WhenField = 0
+    normalise: Literal["batch", "weights", "sum"] = "batch"
+
+
+class Probe(Plugin):
+    """`[[probes]]`. Measured at the end of every interval `every`."""
+
+    every: Interval = 1
+
+
+class Augmentation(Table):
+    """`[augmentation]`: drawn anew for every training batch, never stored.
+
+    Attributes:
+        crop: images are padded by this many pixels on each side and cropped back at random; 0: off.
+        flip: mirror left and right with probability 1/2.
+        normalise: subtract the data set's channel means and divide by its deviations (tests too).
+        input_noise: standard deviation of Gaussian noise added to training inputs.
+    """
+
+    crop: NonNegativeInt = 0
+    flip: bool = False
+    normalise: bool = False
+    input_noise: NonNegative = 0.0
+
+
+class Sgd(Table):
+    """Stochastic gradient descent; the classical form of momentum and L2 weight decay."""
+
+    name: Literal["sgd"] = "sgd"
+    lr: Positive = 0.1
+    momentum: Rate = 0.0
+    weight_decay: NonNegative = 0.0
+    nesterov: bool = False
+
+
+class Adam(Table):
+    """Adam with L2 weight decay added to the gradient."""
+
+    name: Literal["adam"]
+    lr: Positive = 1e-3
+    betas: Annotated[list[Rate], Field(min_length=2, max_length=2)] = Field(default=[0.9, 0.999])
+    eps: NonNegative = 1e-8
+    weight_decay: NonNegative = 0.0
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay."""
+
+    name: Literal["adamw"]  # type: ignore[assignment]
+
+
+OPTIMIZERS: dict[str, type[Table]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+
+
+class Schedule(Table):
+    """`[schedule]`: the learning rate as a closed formula of time.
+
+    Attributes:
+        name: `multistep` (with no milestones: constant), `cosine` (to 0 at the end), `inverse_sqrt`
+            (lr / sqrt(1 + step / scale)).
+        warmup_epochs: linear warm-up: epoch e of the first ones runs at lr * (e + 1) / warmup_epochs.
+        warmup: linear warm-up per step until this point in time, on top of the rest.
+        milestones: points in time of the drops, ascending.
+        factor: multiplied at each milestone; or a list: the factor in force from each milestone on.
+        scale: steps after which `inverse_sqrt` has fallen to 1 / sqrt(2).
+    """
+
+    name: Literal["multistep", "cosine", "inverse_sqrt"] = "multistep"
+    warmup_epochs: NonNegativeInt = 0
+    warmup: WhenField = 0
+    milestones: list[WhenField] = Field(default=[])
+    factor: Positive | list[Positive] = 0.1
+    scale: Count = 512
+
+    @model_validator(mode="after")
+    def _one_factor_a_milestone(self) -> Schedule:
+        if isinstance(self.factor, list) and len(self.factor) != len(self.milestones):
+            raise ValueError(
+                f"factor lists {len(self.factor)} values and milestones {len(self.milestones)} points in time; "
+                "give one factor a milestone"
+            )
+        return self
+
+
+class Until(Table):
+    """Stop early once an evaluated metric reaches a value (errors and losses downwards)."""
+
+    metric: str
+    reaches: float
+
+
+class Train(Table):
+    """`[train]`.
+
+    Attributes:
+        epochs, steps: length of a stage; one of the two.
+        until: stop early.
+        batch_size: examples in a batch over all processes, or "all".
+        precision: arithmetic of the forward and backward pass.
+        evaluate_every: how often all splits are evaluated.
+        checkpoint_every: how often a checkpoint is written; left out: at most every 30 seconds, and at
+            every end or stop.
+        threads: CPU threads; 0: cores / slots, decided at launch.
+        replicates: inner repetitions that are one measurement (plans that use it say so).
+        pack: most runs that one launch may carry; 0: no limit.
+        fuse: train runs that differ in scalars only together, where that is possible.
+        shots: classes with fewer training examples than the first are few-shot, with more than the
+            second many-shot, the rest medium-shot.
+        drop_last: leave out the last batch of an epoch when it is smaller than the others.
+    """
+
+    epochs: Count | None = None
+    steps: Count | None = None
+    until: Until | None = None
+    batch_size: Count | Literal["all"] = 128
+    precision: Literal["fp32", "tf32", "bf16", "fp16", "fp64"] = "fp32"
+    evaluate_every: Interval = 1
+    checkpoint_every: Interval | None = None
+    threads: NonNegativeInt = 0
+    replicates: Count = 1
+    pack: NonNegativeInt = 0
+    fuse: bool = False
+    shots: Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)] = Field(default=[20, 100])
+    drop_last: bool = False
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Train:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("give epochs or steps and not both")
+        return self
+
+
+class Launch(Table):
+    """`[launch]`. None of it changes what a run computes.
+
+    Attributes:
+        processes: training processes (one GPU each).
+        gpus: only these GPUs may be used; "cpu": none; left out: any that is free, else the CPU.
+        executor: where runs are launched.
+        retries: launches after a crash, beyond the first.
+        grace: seconds between asking a run to stop and killing it.
+    """
+
+    processes: Count = 1
+    gpus: list[NonNegativeInt] | Literal["cpu"] | None = None
+    executor: Literal["local", "slurm"] = "local"
+    retries: NonNegativeInt = 0
+    grace: Positive = 30.0
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Recipe(Table):
+    """One run, resolved: every table present, every default filled in.
+
+    Raises (through `study.resolve`): UserError with the sentence a front end shows.
+    """
+
+    title: str = ""
+    paper: str = ""
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=1)]
+    split_seed: Seed | Literal["seed"] = "seed"
+    dataset: Dataset
+    corruptions: list[Plugin] = Field(default=[])
+    augmentation: Augmentation = Field(default=Augmentation())
+    model: Model
+    loss: Loss
+    methods: list[Plugin] = Field(default=[])
+    optimizer: Sgd | Adam | AdamW
+    schedule: Schedule = Field(default=Schedule())
+    train: Train
+    probes: list[Probe] = Field(default=[])
+    launch: Launch = Field(default=Launch())
+
+    @property
+    def seed(self) -> int:
+        """Seed of initialisation, order and noise."""
+        return self.seeds[0]
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the choice of examples: `split_seed`, or the run's seed where it says so."""
+        return self.seed if self.split_seed == "seed" else self.split_seed
+
+
+Point = bool | int | float | str | list[Any]
+
+
+class Arm(Table):
+    """`[[arms]]`: a named variant of the recipe."""
+
+    label: Annotated[str, Field(min_length=1, max_length=60)]
+    set: dict[str, Any] = Field(default={})
+
+
+class Claim(Table):
+    """`[[claims]]`: what the study is expected to show; see `verdict` for the meaning of each kind."""
+
+    says: Annotated[str, Field(min_length=1)]
+    kind: Literal["order", "near", "trend", "peak", "bound", "count"]
+    metric: Annotated[str, Field(min_length=1)]
+    at: str = "last"
+    stage: str | None = None
+    arm: str | dict[str, Any] | None = None
+    above: float | str | list[str] | dict[str, Any] | None = None
+    below: float | str | list[str] | dict[str, Any] | None = None
+    margin: float | None = None
+    factor: Positive | None = None
+    to: float | str | dict[str, Any] | None = None
+    within: NonNegative | None = None
+    over: str | None = None
+    direction: Literal["increasing", "decreasing"] | None = None
+    slope: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    scale: Literal["linear", "log-log"] = "linear"
+    where: Any = None
+    event: str | None = None
+    against: str | list[str] | None = None
+    agree: Count | None = None
+    rule: Literal["test", "agree"] = "test"
+    why: str = ""
+    asserted: bool = Field(default=True, alias="assert")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Claim:
+        needs = {
+            "order": ("arm", "above|below"),
+            "near": ("arm", "to", "within"),
+            "trend": ("over", "direction|slope"),
+            "peak": ("over",),
+            "bound": ("above|below",),
+            "count": ("event", "arm", "against"),
+        }[self.kind]
+        for need in needs:
+            given = [k for k in need.split("|") if getattr(self, k) is not None]
+            if not given:
+                raise ValueError(f'a claim of kind "{self.kind}" needs "{need.replace("|", chr(34) + " or " + chr(34))}"')
+            if len(given) > 1:
+                raise ValueError(f'a claim of kind "{self.kind}" takes "{given[0]}" or "{given[1]}" and not both')
+        if self.rule == "agree" and not (self.agree and self.why):
+            raise ValueError('rule = "agree" needs "agree" and "why"')
+        return self
+
+
+class Reported(Table):
+    """`[[reported]]`: a number of the paper."""
+
+    where: dict[str, Any]
+    metric: str
+    value: float
+    source: str
+    confidence: Literal["verified", "memory"]
+
+
+class Document(Table):
+    """A recipe file as written: a run's tables, plus what makes a study of it."""
+
+    title: str = ""
+    paper: str = ""
+    seeds: list[Seed] = Field(default=[0])
+    split_seed: Seed | Literal["seed"] = "seed"
+    dataset: dict[str, Any]
+    corruptions: list[dict[str, Any]] = Field(default=[])
+    augmentation: dict[str, Any] = Field(default={})
+    model: dict[str, Any]
+    loss: dict[str, Any] = Field(default={"name": "cross_entropy"})
+    methods: list[dict[str, Any]] = Field(default=[])
+    optimizer: dict[str, Any] = Field(default={})
+    schedule: dict[str, Any] = Field(default={})
+    train: dict[str, Any] = Field(default={})
+    probes: list[dict[str, Any]] = Field(default=[])
+    launch: dict[str, Any] = Field(default={})
+    grid: dict[str, list[Any]] = Field(default={})
+    arms: list[dict[str, Any]] = Field(default=[])
+    claims: list[dict[str, Any]] = Field(default=[])
+    reported: list[dict[str, Any]] = Field(default=[])
