@@ -1,0 +1,102 @@
+"""Checkpoints: where a stage stands, how finished stages ended, and the best epoch by validation.
+
+| file | holds |
+| --- | --- |
+| last.pt | the stage under way: step, weights, optimizer, log |
+| stage-<name>.pt | the end of a finished stage; its presence makes `fit` skip the stage |
+| best.pt | weights of the best epoch by validation |
+
+All are replaced atomically and load with `weights_only=True`.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from imbtui import files
+from imbtui.engine.log import MetricsLog
+from imbtui.engine.tick import Tick
+
+SECONDS_BETWEEN = 30.0
+
+
+class Checkpoints:
+    """Reads and writes the checkpoints of a run.
+
+    Args:
+        folder: the run's ckpt/ folder; made if absent.
+        writes: whether this process is the one that writes (rank 0).
+        device: where tensors are loaded to.
+        every: interval of the recipe; None: at most every 30 seconds.
+    """
+
+    def __init__(self, folder: Path, *, writes: bool, device: torch.device, every: int | str | None) -> None:
+        self.folder = folder
+        self.writes = writes
+        self.device = device
+        self.every = every
+        self._saved = time.monotonic()
+        if writes:
+            folder.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+            files.sweep_temporaries(folder)
+
+    def due(self, t: Tick) -> bool:
+        """Whether a checkpoint should follow this step."""
+        if self.every is not None:
+            return t.due(self.every)
+        return time.monotonic() - self._saved >= SECONDS_BETWEEN
+
+    def save(self, t: Tick, objective: nn.Module, optimizer: torch.optim.Optimizer, log: MetricsLog | None) -> None:
+        """Write last.pt: `t.step + 1` steps of the stage are done."""
+        if self.writes and log is not None:
+            log.writer.sync()
+            self._write(
+                "last.pt",
+                {
+                    "stage": t.stage,
+                    "step": t.step + 1,
+                    "objective": objective.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "log": log.state(),
+                },
+            )
+        self._saved = time.monotonic()
+
+    def under_way(self, stage: str) -> dict[str, Any] | None:
+        """Return last.pt if it belongs to this stage."""
+        state = self._read("last.pt")
+        return state if state is not None and state["stage"] == stage else None
+
+    def finish(self, stage: str, step: int, objective: nn.Module, log: MetricsLog | None) -> None:
+        """Write the end state of a stage."""
+        if self.writes and log is not None:
+            log.writer.sync()
+            self._write(
+                f"stage-{stage}.pt", {"step": step, "objective": objective.state_dict(), "log": log.state()}
+            )
+
+    def finished(self, stage: str) -> dict[str, Any] | None:
+        """Return the end state of a stage, or None when it has not finished."""
+        return self._read(f"stage-{stage}.pt")
+
+    def save_best(self, objective: nn.Module, best: dict[str, Any]) -> None:
+        """Write best.pt."""
+        if self.writes:
+            self._write("best.pt", {"objective": objective.state_dict(), "best": best}, durable=False)
+
+    def _write(self, name: str, state: dict[str, Any], *, durable: bool = True) -> None:
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        files.write_atomic(self.folder / name, buffer.getvalue(), durable=durable)
+
+    def _read(self, name: str) -> dict[str, Any] | None:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        return torch.load(path, map_location=self.device, weights_only=True)

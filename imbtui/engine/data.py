@@ -1,0 +1,94 @@
+"""From a recipe to the examples of each split: load, set validation aside, corrupt."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from imbtui import files, plugins
+from imbtui.engine.examples import DataSplits, Examples
+from imbtui.errors import UserError
+from imbtui.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """The examples of a run by split name (`train`, `test`, maybe `val`), ready for the device."""
+
+    examples: dict[str, Examples]
+    num_classes: int
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
+def prepare(recipe: Recipe, root: Path) -> PreparedData:
+    """Load a recipe's data set and corrupt its training examples in recipe order.
+
+    Everything drawn here depends on `split_seed` and `seed` alone.
+
+    Args:
+        recipe: the run.
+        root: the data root.
+
+    Raises:
+        UserError: the data is missing, or a corruption asks for what the data cannot give.
+    """
+    dataset = plugins.load("dataset", recipe.dataset.name)(**recipe.dataset.options)
+    splits: DataSplits = dataset.load(root, split_seed=recipe.data_seed)
+    train, val = splits.train, splits.val
+    if recipe.dataset.validation:
+        if val is not None:
+            raise UserError(
+                f'data set "{recipe.dataset.name}" sets its own validation split aside',
+                where="dataset.validation",
+                hint="Leave it out.",
+            )
+        train, val = set_aside(train, recipe.dataset.validation, recipe.data_seed)
+    for corruption in recipe.corruptions:
+        corrupt = plugins.load("corruption", corruption.name)(**corruption.options)
+        train = corrupt(train, splits.num_classes, split_seed=recipe.data_seed, seed=recipe.seed)
+    if not len(train):
+        raise UserError("no training example is left", where="corruptions")
+    examples = {"train": train, "test": splits.test}
+    if val is not None:
+        examples["val"] = val
+    return PreparedData(examples, splits.num_classes, splits.class_names, splits.mean, splits.std)
+
+
+def set_aside(train: Examples, amount: float, seed: int) -> tuple[Examples, Examples]:
+    """Split training examples at random into those that stay and a validation set.
+
+    Args:
+        amount: a number of examples (int) or a share of them (float).
+        seed: seed of the choice.
+
+    Raises:
+        UserError: nothing would stay.
+    """
+    number = amount if isinstance(amount, int) else round(amount * len(train))
+    if number >= len(train):
+        raise UserError(f"{number} validation examples leave none of {len(train)}", where="dataset.validation")
+    order = np.random.RandomState(seed).permutation(len(train))
+    return train.take(np.sort(order[number:])), train.take(np.sort(order[:number]))
+
+
+def store_training_labels(train: Examples, path: Path) -> None:
+    """Keep which examples a run trained on, with which labels, beside the run.
+
+    Arrays of the file: `index`, `targets`, `clean_targets`, `is_corrupted`, all (N,).
+    """
+    import io
+
+    buffer = io.BytesIO()
+    fields = ("index", "targets", "clean_targets", "is_corrupted")
+    np.savez_compressed(buffer, **{f: getattr(train, f) for f in fields})
+    files.write_atomic(path, buffer.getvalue(), durable=False)
+
+
+def positions(examples: Examples) -> Examples:
+    """Return the examples with `index` counting from 0, as batches report it to methods."""
+    return dataclasses.replace(examples, index=np.arange(len(examples), dtype=np.int64))

@@ -1,0 +1,130 @@
+"""The metrics of a run: rows of metrics.jsonl, and what of them enters the result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import torch
+
+from imbtui.engine.tick import Tick
+from imbtui.files import LineWriter
+
+SELECTED_ON = "val/balanced_accuracy"
+SECONDS_BETWEEN_ROWS = 0.5
+
+
+class MetricsLog:
+    """Writes rows and remembers last and best values. Only rank 0 has one.
+
+    A run that goes on from a checkpoint cuts the file back to where it stood at that checkpoint, so that
+    no step is listed twice. Rows that a plan logs between stages which had finished before are dropped.
+
+    Args:
+        path: metrics.jsonl.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.writer = LineWriter(path)
+        self.last: dict[str, Any] = {}
+        self.best: dict[str, Any] = {}
+        self.fit_epoch: float | None = None
+        self.steps = 0
+        self.epochs: float = 0
+        self.seconds_before = 0.0
+        self._began = time.monotonic()
+        self._wrote = 0.0
+        self._replaying: list[bytes] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Training time over all attempts, in seconds."""
+        return self.seconds_before + time.monotonic() - self._began
+
+    def is_due(self) -> bool:
+        """Whether enough time has passed for a row beside those of evaluations."""
+        return time.monotonic() - self._wrote >= SECONDS_BETWEEN_ROWS
+
+    def write(self, stage: str, step: int, epoch: float, values: Mapping[str, Any]) -> None:
+        """Append a row.
+
+        Args:
+            stage: the stage.
+            step: steps done in it.
+            epoch: epochs done in it.
+            values: by full name, such as `test/accuracy`; tensors are fetched from the device.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        plain = {name: _plain(value) for name, value in values.items()}
+        self._remember(stage, step, epoch, plain)
+        row = {"stage": stage, "step": step, "epoch": epoch, "time": round(self.seconds, 4), **plain}
+        line = orjson.dumps(row)
+        if self._replaying is not None:
+            self._replaying.append(line)
+            return
+        self.writer.append(line)
+        self._wrote = time.monotonic()
+
+    def _remember(self, stage: str, step: int, epoch: float, values: dict[str, Any]) -> None:
+        self.last |= values
+        self.steps, self.epochs = step, epoch
+        if self.fit_epoch is None and values.get("train/error") == 0:
+            self.fit_epoch = epoch
+        selected = values.get(SELECTED_ON)
+        if selected is not None and selected > self.best.get(SELECTED_ON, float("-inf")):
+            self.best = {**values, "selected_on": SELECTED_ON, "stage": stage, "step": step, "epoch": epoch}
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the log."""
+        return {
+            "size": self.writer.size(),
+            "last": self.last,
+            "best": self.best,
+            "fit_epoch": self.fit_epoch,
+            "seconds": self.seconds,
+        }
+
+    def replay(self, state: dict[str, Any]) -> None:
+        """Take over the state of a stage that had finished; rows are held back from now on."""
+        self._adopt(state)
+        self._size = state["size"]
+        self._replaying = []
+
+    def go_on(self, state: dict[str, Any] | None = None) -> None:
+        """Train on: cut the file back to the checkpoint's `state`, or to the last finished stage."""
+        if state is not None:
+            self._adopt(state)
+            self.writer.truncate(state["size"])
+        elif self._replaying is not None:
+            self.writer.truncate(self._size)
+            for line in self._replaying:
+                self.writer.append(line)
+        self._replaying = None
+
+    def restart(self) -> None:
+        """Forget what an attempt without a checkpoint wrote."""
+        self.writer.truncate(0)
+
+    def _adopt(self, state: dict[str, Any]) -> None:
+        self.last, self.best = dict(state["last"]), dict(state["best"])
+        self.fit_epoch = state["fit_epoch"]
+        self.seconds_before = state["seconds"]
+        self._began = time.monotonic()
+
+
+def row_position(t: Tick) -> tuple[int, float]:
+    """Return steps and epochs done after the step `t`; epochs are whole at an epoch's end."""
+    done = t.step + 1
+    epoch = done / t.steps_per_epoch
+    return done, int(epoch) if epoch.is_integer() else round(epoch, 4)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    return value

@@ -1,0 +1,57 @@
+"""Optimizers, and learning rates as closed formulas of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from imbtui.engine.tick import Tick
+from imbtui.recipe.schema import Adam, AdamW, Schedule, Sgd
+
+
+def make_optimizer(spec: Sgd | Adam | AdamW, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer with fresh state over `parameters`."""
+    trainable = [p for p in parameters if p.requires_grad]
+    options = spec.model_dump(exclude={"name"})
+    if isinstance(spec, Sgd):
+        return torch.optim.SGD(trainable, **options)
+    options["betas"] = tuple(options["betas"])
+    return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(trainable, **options)
+
+
+def lr_at(schedule: Schedule, lr: float, t: Tick) -> float:
+    """Return the learning rate of a step.
+
+    Warm-up over `warmup_epochs` follows cao2019 §5 (constant within an epoch) and replaces the rest of the
+    schedule; `warmup` rises step by step from 0 and multiplies it (frankle2019 §5).
+
+    Args:
+        schedule: the recipe's schedule.
+        lr: the recipe's learning rate.
+        t: the step.
+    """
+    if t.epoch < schedule.warmup_epochs:
+        return lr * (t.epoch + 1) / schedule.warmup_epochs
+    rising = t.step_of(schedule.warmup)
+    return lr * decay_at(schedule, t) * (min(1.0, t.step / rising) if rising else 1.0)
+
+
+def decay_at(schedule: Schedule, t: Tick) -> float:
+    """Return what the learning rate is multiplied with after warm-up."""
+    if schedule.name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * t.progress))
+    if schedule.name == "inverse_sqrt":
+        return 1 / math.sqrt(1 + t.step / schedule.scale)
+    passed = sum(t.reached(milestone) for milestone in schedule.milestones)
+    if isinstance(schedule.factor, list):
+        return schedule.factor[passed - 1] if passed else 1.0
+    return schedule.factor**passed
+
+
+def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Use `lr` for all parameters from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr

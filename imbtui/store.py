@@ -1,0 +1,490 @@
+"""Run folders: created whole, read back as `RunView`, their state computed and never trusted.
+
+Each file of a run folder has one writer:
+
+| file | writer |
+| --- | --- |
+| recipe.toml, submit.json | the submitter, before the folder gets its name; later (priority, attempt) the UI |
+| state.json | the worker, or `run --here` for its own run |
+| stop, notes.toml | the UI |
+| log.txt | the trainer's output |
+| ranks/<n>.json | rank n |
+| env.json, metrics.jsonl, result.json, ckpt/, artifacts/ | rank 0 |
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import functools
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imbtui import files
+from imbtui.errors import UserError
+from imbtui.paths import RunPaths, RunsPaths, host
+from imbtui.processes import Identity
+
+if TYPE_CHECKING:
+    from imbtui.recipe import PlannedRun, Study
+
+FORMAT = 1
+STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
+ACTIVE = ("queued", "running")
+_BUILDING = ".new-"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the stage under way has come.
+
+    Attributes:
+        stage: its name; empty before the first step.
+        step, steps: steps done and in the stage (0: unknown).
+        epoch, epochs: likewise.
+    """
+
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    epoch: int = 0
+    epochs: int = 0
+
+    @property
+    def share(self) -> float:
+        """Share of the stage that is done, in [0, 1]."""
+        return min(1.0, self.step / self.steps) if self.steps else 0.0
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run as its folder tells it now."""
+
+    path: RunPaths
+    state: str
+    reason: str = ""
+    submit: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    gpus: tuple[int, ...] = ()
+    started: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.path.id
+
+    @property
+    def study(self) -> str:
+        return self.submit.get("study", "")
+
+    @property
+    def variant(self) -> str:
+        return self.submit.get("variant", "")
+
+    @property
+    def title(self) -> str:
+        return self.submit.get("title", "")
+
+    @property
+    def paper(self) -> str:
+        return self.submit.get("paper", "")
+
+    @property
+    def arm(self) -> str | None:
+        return self.submit.get("arm")
+
+    @property
+    def point(self) -> Mapping[str, Any]:
+        return self.submit.get("point", {})
+
+    @property
+    def seed(self) -> int:
+        return self.submit.get("seed", 0)
+
+    @property
+    def digest(self) -> str:
+        return self.submit.get("digest", "")
+
+    @property
+    def attempt(self) -> int:
+        return self.submit.get("attempt", 1)
+
+    @property
+    def priority(self) -> int:
+        return self.submit.get("priority", 0)
+
+    @property
+    def order(self) -> int:
+        return self.submit.get("order", 0)
+
+    @property
+    def created(self) -> str:
+        return self.submit.get("created", "")
+
+    @property
+    def host(self) -> str:
+        return self.submit.get("host", "")
+
+    @property
+    def here(self) -> bool:
+        """Whether the run belongs to `run --here` instead of the worker."""
+        return bool(self.submit.get("here", False))
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Last values by name; empty until the run has ended."""
+        return self.result.get("metrics", {})
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """Values at the best validation epoch, with `selected_on`; empty without a validation split."""
+        return self.result.get("best") or {}
+
+    @property
+    def seconds(self) -> float | None:
+        return self.result.get("seconds")
+
+    @property
+    def steps(self) -> int | None:
+        return self.result.get("steps")
+
+    @property
+    def epochs(self) -> int | None:
+        return self.result.get("epochs")
+
+    @property
+    def fit_epoch(self) -> int | None:
+        """First epoch with training error 0."""
+        return self.result.get("fit_epoch")
+
+    @functools.cached_property
+    def recipe(self) -> dict[str, Any]:
+        """The resolved recipe's tables; empty when the file is damaged."""
+        try:
+            return tomllib.loads(self.path.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    @functools.cached_property
+    def env(self) -> dict[str, Any]:
+        """Git commit, versions and hardware, as rank 0 found them."""
+        return files.read_json(self.path.env) or {}
+
+    @functools.cached_property
+    def last_row(self) -> dict[str, Any]:
+        """The newest whole row of metrics.jsonl."""
+        for line in reversed(files.last_lines(self.path.metrics, 4)):
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                return row
+        return {}
+
+    @property
+    def progress(self) -> Progress:
+        row = self.last_row
+        epochs = (self.recipe.get("train") or {}).get("epochs", 0)
+        if not row:
+            return Progress(epochs=epochs)
+        per_epoch = self.env.get("steps_per_epoch") or 1
+        steps = self.env.get("steps", 0)
+        return Progress(
+            stage=str(row.get("stage", "")),
+            step=row.get("step", 0),
+            steps=steps,
+            epoch=row.get("epoch", 0),
+            epochs=epochs or -(-steps // per_epoch),
+        )
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def ensure_folder(runs: RunsPaths) -> None:
+    """Make the runs folder.
+
+    Raises:
+        UserError: it cannot be made or written to.
+    """
+    try:
+        runs.root.mkdir(mode=files.PRIVATE_FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the runs folder cannot be made: {error.strerror}", where=str(runs.root), hint="Choose one with --runs."
+        ) from None
+    # Asking by writing: the superuser and some file systems answer access checks wrongly.
+    probe = runs.root / f"{files.TEMPORARY_MARK}{secrets.token_hex(4)}"
+    try:
+        probe.touch(mode=files.PRIVATE_FILE, exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the runs folder cannot be written to: {error.strerror}",
+            where=str(runs.root),
+            hint="Choose another with --runs.",
+        ) from None
+
+
+def create(runs: RunsPaths, planned: PlannedRun, *, study: Study, gpus: list[int] | str | None, here: bool) -> str:
+    """Make a run's folder, complete before it appears under its name, and return its id.
+
+    Args:
+        planned: the run.
+        study: the study it comes from, for source and overrides.
+        gpus: only these GPUs, `"cpu"`, or None for any device.
+        here: the run belongs to this process and the worker leaves it alone.
+
+    Raises:
+        OSError: the disk is full or the folder not writable; nothing is left behind.
+    """
+    from imbtui.recipe import to_toml
+
+    run_id = _new_id(planned.arm or planned.study.rsplit("/", 1)[-1], planned.seed)
+    launch = planned.recipe.launch
+    submit = {
+        "format": FORMAT,
+        "attempt": 1,
+        "priority": 0,
+        "order": time.time_ns(),
+        "created": now(),
+        "host": host(),
+        "study": planned.study,
+        "variant": planned.variant,
+        "title": planned.recipe.title,
+        "paper": planned.recipe.paper,
+        "arm": planned.arm,
+        "point": planned.point,
+        "seed": planned.seed,
+        "digest": planned.digest,
+        "source": study.source,
+        "path": str(study.path).encode("utf-8", "backslashreplace").decode(),
+        "overrides": list(study.overrides),
+        "gpus": gpus if gpus is not None else launch.gpus,
+        "here": here,
+        "processes": launch.processes,
+        "threads": planned.recipe.train.threads,
+        "pack": planned.recipe.train.pack,
+        "retries": launch.retries,
+        "grace": launch.grace,
+        "pack_key": "|".join(
+            str(part)
+            for part in (planned.study, planned.variant, launch.processes, planned.recipe.train.threads, gpus)
+        ),
+    }
+    building = runs.root / f"{_BUILDING}{run_id}"
+    building.mkdir(mode=files.PRIVATE_FOLDER)
+    try:
+        paths = RunPaths(building)
+        files.write_atomic(paths.recipe, to_toml(planned.recipe))
+        files.write_json(paths.submit, submit)
+        paths.ranks.mkdir(mode=files.PRIVATE_FOLDER)
+        os.replace(building, runs.root / run_id)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    files.sync_folder(runs.root)
+    return run_id
+
+
+def record_study(runs: RunsPaths, study: Study) -> None:
+    """Keep what a verdict needs of a study, merged with what earlier submissions of it asked for."""
+    runs.studies.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+    path = runs.studies / f"{slug(study.name, 80)}-{study.variant}.json"
+    record = {"format": FORMAT, "recorded": now(), **study.record()}
+    with files.locked(runs.studies_lock):
+        before = files.read_json(path)
+        if isinstance(before, dict):
+            have = {member["digest"] for member in record["members"]}
+            record["members"] = [m for m in before.get("members", []) if m["digest"] not in have] + record["members"]
+            record["seeds"] = sorted({m["seed"] for m in record["members"]})
+        files.write_json(path, record)
+
+
+def studies(runs: RunsPaths) -> list[dict[str, Any]]:
+    """Return the records of all studies that were submitted here, oldest first."""
+    if not runs.studies.is_dir():
+        return []
+    records = (files.read_json(path) for path in runs.studies.glob("*.json"))
+    return sorted((r for r in records if isinstance(r, dict)), key=lambda r: r.get("recorded", ""))
+
+
+def list_ids(runs: RunsPaths) -> list[str]:
+    """Return the ids of all run folders, in no order."""
+    try:
+        with os.scandir(runs.root) as entries:
+            return [e.name for e in entries if not e.name.startswith(".") and e.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def half_written(runs: RunsPaths) -> list[Path]:
+    """Return folders that a killed submitter left, and run folders without a readable submit.json."""
+    try:
+        entries = sorted(runs.root.iterdir())
+    except OSError:
+        return []
+    return [
+        e
+        for e in entries
+        if e.is_dir()
+        and (e.name.startswith(_BUILDING) or (e.name[0] != "." and files.read_json(RunPaths(e).submit) is None))
+    ]
+
+
+def read(run: RunPaths) -> RunView:
+    """Return a run as its folder tells it now. A damaged folder is a crashed run, never an exception."""
+    submit = files.read_json(run.submit)
+    if not isinstance(submit, dict):
+        return RunView(run, "crashed", "damaged: submit.json is missing or unreadable")
+    attempt = submit.get("attempt", 1)
+    tags, note = read_notes(run)
+    result = files.read_json(run.result)
+    state = files.read_json(run.state)
+    view = {"submit": submit, "tags": tags, "note": note}
+    if isinstance(state, dict) and state.get("attempt") == attempt:
+        view |= {"gpus": tuple(state.get("gpus") or ()), "started": state.get("at", "")}
+    if isinstance(result, dict) and result.get("attempt") == attempt and result.get("state") in STATES:
+        return RunView(run, result["state"], _phrase(result.get("reason")), result=result, **view)
+    computed, reason = _state(run, state, attempt)
+    if computed not in ACTIVE and isinstance(result, dict):
+        # The values of the attempt before are still the newest there are.
+        view["result"] = result
+    return RunView(run, computed, reason, **view)
+
+
+def _state(run: RunPaths, state: Any, attempt: int) -> tuple[str, str]:
+    if not isinstance(state, dict) or state.get("attempt") != attempt:
+        return "queued", ""
+    if state.get("state") == "ended":
+        return ("stopped" if state.get("how") == "stopped" else "crashed"), _phrase(state.get("reason"))
+    ranks = registered(run, attempt)
+    if ranks:
+        if any(rank.alive() for rank in ranks):
+            return "running", ""
+        # The result is written before a rank leaves, so it is looked for once more.
+        late = files.read_json(run.result)
+        if isinstance(late, dict) and late.get("attempt") == attempt and late.get("state") in STATES:
+            return late["state"], _phrase(late.get("reason"))
+        return "crashed", "its process is gone"
+    launcher = Identity.from_json(state)
+    return "queued", "starting" if launcher is not None and launcher.alive() else ""
+
+
+def registered(run: RunPaths, attempt: int) -> list[Identity]:
+    """Return the processes that registered themselves as ranks of this attempt."""
+    found = []
+    try:
+        entries = sorted(run.ranks.glob("*.json"))
+    except OSError:
+        return []
+    for path in entries:
+        document = files.read_json(path)
+        if isinstance(document, dict) and document.get("attempt") == attempt:
+            identity = Identity.from_json(document)
+            if identity is not None:
+                found.append(identity)
+    return found
+
+
+def _phrase(text: Any) -> str:
+    return files.printable(str(text)) if text else ""
+
+
+def read_notes(run: RunPaths) -> tuple[tuple[str, ...], str]:
+    """Return a run's tags and note."""
+    try:
+        document = tomllib.loads(run.notes.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (), ""
+    return tuple(str(t) for t in document.get("tags", [])), str(document.get("note", ""))
+
+
+def write_notes(run: RunPaths, *, tags: Sequence[str], note: str) -> None:
+    """Replace a run's tags and note."""
+    import tomlkit
+
+    files.write_atomic(run.notes, tomlkit.dumps({"tags": sorted(set(tags)), "note": note}))
+
+
+def update_submit(run: RunPaths, **changes: Any) -> None:
+    """Change keys of submit.json (`priority`, `attempt`); only user-facing commands call this."""
+    submit = files.read_json(run.submit)
+    if not isinstance(submit, dict):
+        raise UserError("its submit.json is missing or unreadable", where=run.id)
+    files.write_json(run.submit, submit | changes)
+
+
+def remove(runs: RunsPaths, run_id: str) -> None:
+    """Move a run's folder to the trash."""
+    runs.trash.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+    os.replace(runs.run(run_id).root, runs.trash / f"{run_id}-{time.time_ns():x}")
+
+
+def resolve(runs: RunsPaths, reference: str) -> RunView:
+    """Return the run that a user means: an id, its prefix, a row of the last listing, @last or @~1.
+
+    Raises:
+        UserError: none or several match.
+    """
+    return read(runs.run(_resolve_id(runs, reference)))
+
+
+def _resolve_id(runs: RunsPaths, reference: str) -> str:
+    ids = list_ids(runs)
+    if reference in ids:
+        return reference
+    back = re.fullmatch(r"@(?:last|~(\d+))", reference)
+    if back:
+        ordered = sorted(ids, key=lambda i: (read(runs.run(i)).order, i), reverse=True)
+        position = int(back[1] or 0)
+        if position >= len(ordered):
+            raise UserError(f"there are only {len(ordered)} runs", where=reference)
+        return ordered[position]
+    if reference.isdigit():
+        listing = files.read_json(runs.listing) or []
+        row = int(reference)
+        if 1 <= row <= len(listing) and listing[row - 1] in ids:
+            return listing[row - 1]
+        raise UserError(f"the last listing has no row {row}", where=reference, hint="`imbtui ls` lists the runs.")
+    matches = sorted(i for i in ids if i.startswith(reference)) if reference else []
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        shown = ", ".join(files.printable(m) for m in matches[:4]) + (", ..." if len(matches) > 4 else "")
+        raise UserError(f"{len(matches)} runs start like this: {shown}", where=reference, hint="Give more letters.")
+    raise UserError("no run has this id", where=reference or '""', hint="`imbtui ls` lists the runs.")
+
+
+def remember_listing(runs: RunsPaths, ids: Sequence[str]) -> None:
+    """Keep the rows just listed, so that a row number can name a run. A read-only folder is no error."""
+    try:
+        files.write_json(runs.listing, list(ids), durable=False)
+    except OSError:
+        return
+
+
+def slug(text: str, length: int = 24) -> str:
+    """Return text as lower-case letters, digits and dashes, at most `length` of them."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:length].rstrip("-") or "run"
+
+
+def _new_id(label: str, seed: int) -> str:
+    # Base32 has no 0, 1, 8, 9; a letter first keeps ids apart from row numbers.
+    while True:
+        mark = base64.b32encode(secrets.token_bytes(5)).decode().lower()[:6]
+        if mark[0].isalpha():
+            return f"{mark}-{slug(label)}-s{seed}"
