@@ -271,7 +271,7 @@ def create(runs: RunsPaths, planned: PlannedRun, *, study: Study, gpus: list[int
         "seed": planned.seed,
         "digest": planned.digest,
         "source": study.source,
-        "path": str(study.path).encode("utf-8", "backslashreplace").decode(),
+        "path": str(study.path.absolute()).encode("utf-8", "backslashreplace").decode(),
         "overrides": list(study.overrides),
         "gpus": gpus if gpus is not None else launch.gpus,
         "here": here,

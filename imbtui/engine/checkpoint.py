@@ -46,6 +46,11 @@ class Checkpoints:
             folder.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
             files.sweep_temporaries(folder)
 
+    @property
+    def none(self) -> bool:
+        """Whether no attempt has left anything to go on from."""
+        return not any(self.folder.glob("[ls]*.pt"))
+
     def due(self, t: Tick) -> bool:
         """Whether a checkpoint should follow this step."""
         if self.every is not None:

@@ -71,12 +71,14 @@ class Augmentation(Table):
         flip: mirror left and right with probability 1/2.
         normalise: subtract the data set's channel means and divide by its deviations (tests too).
         input_noise: standard deviation of Gaussian noise added to training inputs.
+        image_size: image files are resized and centre-cropped to this many pixels on each side.
     """
 
     crop: NonNegativeInt = 0
     flip: bool = False
     normalise: bool = False
     input_noise: NonNegative = 0.0
+    image_size: Count = 224
 
 
 class Sgd(Table):
@@ -163,6 +165,7 @@ class Train(Table):
         shots: classes with fewer training examples than the first are few-shot, with more than the
             second many-shot, the rest medium-shot.
         drop_last: leave out the last batch of an epoch when it is smaller than the others.
+        deterministic: only algorithms that give the same bits every time (slower on a GPU).
     """
 
     epochs: Count | None = None
@@ -178,6 +181,7 @@ class Train(Table):
     fuse: bool = False
     shots: Annotated[list[NonNegativeInt], Field(min_length=2, max_length=2)] = Field(default=[20, 100])
     drop_last: bool = False
+    deterministic: bool = False
 
     @model_validator(mode="after")
     def _one_length(self) -> Train:

@@ -1,0 +1,163 @@
+"""From a recipe to a `Run`: data on the device, model, loss, methods and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from imbtui import files, paths, plugins
+from imbtui.engine.batches import Batches, DeviceBatches, Order
+from imbtui.engine.checkpoint import Checkpoints
+from imbtui.engine.data import PreparedData, prepare, store_training_labels
+from imbtui.engine.heads import make_head
+from imbtui.engine.log import MetricsLog
+from imbtui.engine.method import Context, Method
+from imbtui.engine.objective import Objective
+from imbtui.engine.run import Run
+from imbtui.errors import UserError
+from imbtui.recipe import Recipe
+
+PRECISIONS = {"fp32": "no", "tf32": "no", "fp64": "no", "bf16": "bf16", "fp16": "fp16"}
+
+
+def make_accelerator(recipe: Recipe) -> Accelerator:
+    """Return the accelerator for a recipe's precision, on this process's device.
+
+    Raises:
+        UserError: fp16 without a GPU (gradient scaling needs one).
+    """
+    precision = recipe.train.precision
+    if precision == "fp16" and not torch.cuda.is_available():
+        raise UserError("fp16 needs a GPU", where="train.precision", hint='Use "bf16" or "fp32" on a CPU.')
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.use_deterministic_algorithms(recipe.train.deterministic)
+    return Accelerator(mixed_precision=PRECISIONS[precision])
+
+
+def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, stop_flag: list[int]) -> Run:
+    """Build everything a run needs, seeded by the recipe alone.
+
+    Args:
+        recipe: the run.
+        run_paths: its folder.
+        accelerator: processes and device.
+        stop_flag: filled by a signal handler to ask for a stop.
+
+    Raises:
+        UserError: data is missing, or parts do not fit together.
+    """
+    device = accelerator.device
+    data = prepare(recipe, paths.data_root())
+    batches = {split: _batches(recipe, data, split, accelerator) for split in data.examples}
+    counts = torch.from_numpy(data.examples["train"].class_counts(data.num_classes)).to(device)
+    make_model = _model_maker(recipe, data, batches["train"], device)
+    context = Context(
+        model=make_model(recipe.seed),
+        make_model=make_model,
+        input_shape=batches["train"].input_shape,
+        num_classes=data.num_classes,
+        class_counts=counts,
+        examples=data.examples,
+        batches=lambda split: batches[split].evaluation(),
+        seed=recipe.seed,
+        device=device,
+    )
+    methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
+    for method in methods:
+        method.setup(context)
+    loss = plugins.load("loss", recipe.loss.name)(counts, **recipe.loss.options)
+    objective = Objective(
+        context.model,
+        loss,
+        methods,
+        start_epoch=recipe.loss.start_epoch,
+        normalise=recipe.loss.normalise,
+    ).to(device)
+    probes = []
+    for spec in recipe.probes:
+        probe = plugins.load("probe", spec.name)(**spec.options)
+        probe.setup(context)
+        probes.append((spec.name, spec.every, probe))
+    main = accelerator.is_main_process
+    checkpoints = Checkpoints(
+        run_paths.checkpoints, writes=main, device=device, every=recipe.train.checkpoint_every
+    )
+    log = MetricsLog(run_paths.metrics) if main else None
+    if log is not None:
+        if checkpoints.none:
+            log.restart()
+        run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+        store_training_labels(data.examples["train"], run_paths.artifacts / "training_labels.npz")
+    return Run(
+        recipe=recipe,
+        paths=run_paths,
+        accelerator=accelerator,
+        objective=objective,
+        context=context,
+        data=batches,
+        probes=probes,
+        log=log,
+        checkpoints=checkpoints,
+        stop_flag=stop_flag,
+    )
+
+
+def _batches(recipe: Recipe, data: PreparedData, split: str, accelerator: Accelerator) -> Batches:
+    examples = data.examples[split]
+    train = recipe.train
+    size = len(examples) if train.batch_size == "all" else train.batch_size
+    order = Order(
+        len(examples),
+        size,
+        drop_last=train.drop_last,
+        seed=recipe.seed,
+        rank=accelerator.process_index,
+        world=accelerator.num_processes,
+    )
+    dtype = torch.float64 if train.precision == "fp64" else torch.float32
+    if examples.x.dtype.kind in "UO":
+        from imbtui.engine.streaming import StreamingBatches
+
+        return StreamingBatches(
+            examples,
+            size=recipe.augmentation.image_size,
+            device=accelerator.device,
+            dtype=dtype,
+            augmentation=recipe.augmentation,
+            mean=data.mean,
+            std=data.std,
+            order=order,
+        )
+    return DeviceBatches(
+        examples,
+        device=accelerator.device,
+        dtype=dtype,
+        augmentation=recipe.augmentation,
+        mean=data.mean,
+        std=data.std,
+        order=order,
+    )
+
+
+def _model_maker(
+    recipe: Recipe, data: PreparedData, train: Batches, device: torch.device
+) -> Callable[[int], nn.Module]:
+    make = plugins.load("model", recipe.model.name)
+    dtype = torch.float64 if recipe.train.precision == "fp64" else torch.float32
+
+    def make_model(seed: int) -> nn.Module:
+        # Drawn on the CPU, so that a seed means the same network on every device.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = make(
+                train.input_shape,
+                lambda width: make_head(recipe.model.head, width, data.num_classes),
+                **recipe.model.options,
+            )
+        return model.to(device=device, dtype=dtype)
+
+    return make_model

@@ -1,0 +1,53 @@
+"""Evaluation: a full pass in eval mode over a split, all metrics from one confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from imbtui.engine.batches import Batches
+from imbtui.engine.objective import Objective
+from imbtui.engine.tick import Tick
+from imbtui.numerics.classification import ClassificationMetrics
+
+
+@torch.no_grad()
+def evaluate(
+    objective: Objective,
+    batches: Batches,
+    t: Tick,
+    *,
+    class_counts: torch.Tensor,
+    shots: Sequence[int],
+) -> dict[str, Any]:
+    """Return the metrics of a split by name (contract §5), reduced over all processes.
+
+    `loss` is the recipe's loss in force at `t`, without weights and penalties, against the given labels.
+
+    Args:
+        objective: evaluated in eval mode and put back into training mode.
+        batches: the split.
+        t: the step just done.
+        class_counts: training examples a class, (C,), for many-, medium- and few-shot classes.
+        shots: fewer than the first are few-shot, more than the second many-shot.
+    """
+    objective.eval()
+    metrics = ClassificationMetrics(class_counts, shots=(shots[0], shots[1]))
+    loss_sum = torch.zeros(2, dtype=torch.float64, device=class_counts.device)
+    for batch in batches.evaluation():
+        logits = objective.model(batch.x)
+        losses = objective.sample_losses(logits, batch, t)
+        loss_sum[0] += losses.sum()
+        loss_sum[1] += len(losses)
+        if logits.dim() == 3:
+            logits = logits.softmax(-1).mean(0).clamp_min(1e-38).log()
+        metrics.update(logits, batch.y)
+    objective.train()
+    if dist.is_available() and dist.is_initialized():
+        for total in (loss_sum, *metrics.state.values()):
+            dist.all_reduce(total)
+    loss, count = loss_sum.tolist()
+    return {"loss": loss / count, **metrics.compute()}

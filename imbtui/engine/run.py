@@ -1,0 +1,255 @@
+"""One run inside its process: what the loop asks of data, clock, log, checkpoints and signals."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import nn
+
+from imbtui import files
+from imbtui.engine.batch import Batch
+from imbtui.engine.batches import Batches
+from imbtui.engine.checkpoint import Checkpoints
+from imbtui.engine.evaluate import evaluate
+from imbtui.engine.fit import fit
+from imbtui.engine.log import SELECTED_ON, MetricsLog, row_position
+from imbtui.engine.method import Context, Method, Probe
+from imbtui.engine.objective import Objective
+from imbtui.engine.seeding import reseed, seed_of
+from imbtui.engine.tick import Tick
+from imbtui.paths import RunPaths
+from imbtui.recipe import Recipe
+
+STOP_CHECK_STEPS = 16
+
+
+class Run:
+    """A run under way.
+
+    Args:
+        recipe: what to do.
+        paths: the run's folder.
+        accelerator: processes, devices and precision.
+        objective: what is minimised.
+        context: what methods and probes were set up with.
+        data: batches by split name.
+        probes: by recipe name, with their interval.
+        log: rank 0's metrics log; None on other ranks.
+        checkpoints: the run's checkpoints.
+        stop_flag: a list that a signal handler fills.
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: Recipe,
+        paths: RunPaths,
+        accelerator: Accelerator,
+        objective: Objective,
+        context: Context,
+        data: dict[str, Batches],
+        probes: list[tuple[str, int | str, Probe]],
+        log: MetricsLog | None,
+        checkpoints: Checkpoints,
+        stop_flag: list[int],
+    ) -> None:
+        self.recipe = recipe
+        self.paths = paths
+        self.accelerator = accelerator
+        self.objective = objective
+        self.context = context
+        self.data = data
+        self.probes = probes
+        self.log = log
+        self.checkpoints = checkpoints
+        self._stop_flag = stop_flag
+        self._reached = False
+        self.steps_per_epoch = data["train"].steps_per_epoch
+        train = recipe.train
+        self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
+        """Steps of a stage of the recipe's length."""
+
+    # What a plan calls
+
+    def fit(self, stage: str, *, start: int = 0, stop: int | None = None) -> None:
+        """Train the objective through one stage; returns at once, end state loaded, if it had finished."""
+        self._reached = False
+        fit(self, self.objective, stage, start=start, stop=stop)
+
+    def finished(self, stage: str) -> bool:
+        """Whether an earlier attempt finished the stage."""
+        return self.checkpoints.finished(stage) is not None
+
+    def note(self, stage: str, step: int, values: Mapping[str, Any]) -> None:
+        """Log values that belong to a stage as a whole, by full name such as `lottery/density`."""
+        if self.log is not None:
+            epoch = step / self.steps_per_epoch
+            self.log.write(stage, step, int(epoch) if epoch.is_integer() else round(epoch, 4), values)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Store an artefact of the run."""
+        if self.is_main:
+            self.paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+            files.write_atomic(self.paths.artifacts / name, content, durable=False)
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0, the one writer."""
+        return self.log is not None
+
+    # What the loop calls
+
+    def clock(self, stage: str, first: int, stop: int) -> Iterator[tuple[Batch, Tick]]:
+        """Yield batches with their ticks from step `first` until before `stop`."""
+        step = first
+        device = self.context.device
+        rank = self.accelerator.process_index
+        while step < stop:
+            t = Tick(stage, step, self.steps_per_epoch, stop)
+            epoch = self.data["train"].epoch(
+                t.epoch, skip=step % self.steps_per_epoch, weights=self._sampling_weights(t)
+            )
+            for batch in epoch:
+                t = Tick(stage, step, self.steps_per_epoch, stop)
+                reseed(seed_of(self.recipe.seed, "step", step, rank), device)
+                yield batch, t
+                step += 1
+                if step >= stop:
+                    break
+
+    def _sampling_weights(self, t: Tick) -> torch.Tensor | None:
+        product: torch.Tensor | None = None
+        for method in self.objective.methods:
+            assert isinstance(method, Method)
+            weights = method.sampling_weights(self.context.examples["train"], t)
+            if weights is not None:
+                product = weights if product is None else product * weights
+        return product
+
+    def prepare(
+        self, objective: Objective, optimizer: torch.optim.Optimizer
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Wrap for several processes or gradient scaling; one plain process trains unwrapped (and faster)."""
+        if self.accelerator.num_processes == 1 and self.accelerator.scaler is None:
+            return objective, optimizer
+        net, optimizer = self.accelerator.prepare(objective, optimizer)
+        return net, optimizer
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the recipe's precision as a context."""
+        if self.accelerator.native_amp:
+            return self.accelerator.autocast()
+        return contextlib.nullcontext()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Compute gradients, scaled where the precision needs it."""
+        if self.accelerator.scaler is None:
+            loss.backward()
+        else:
+            self.accelerator.backward(loss)
+
+    def measure(self, objective: Objective, batch: Batch, t: Tick) -> None:
+        """Log the probes that are due, while the step's gradients are there."""
+        for name, every, probe in self.probes:
+            if t.due(every):
+                values = probe.measure(objective, batch, t)
+                self.write(t, {f"{name}/{key}": value for key, value in values.items()})
+
+    def evaluation_due(self, t: Tick) -> bool:
+        """Whether all splits are evaluated after this step."""
+        return t.due(self.recipe.train.evaluate_every)
+
+    def evaluate(self, t: Tick, running: Mapping[str, Any] | None = None) -> None:
+        """Evaluate all splits and log one row."""
+        row: dict[str, Any] = dict(running or {})
+        for split, batches in self.data.items():
+            values = evaluate(
+                self.objective,
+                batches,
+                t,
+                class_counts=self.context.class_counts,
+                shots=self.recipe.train.shots,
+            )
+            row |= {f"{split}/{name}": value for name, value in values.items()}
+        self.write(t, row)
+        until = self.recipe.train.until
+        if until is not None and until.metric in row:
+            falls = until.metric.endswith(("error", "loss", "nll", "ece"))
+            self._reached = row[until.metric] <= until.reaches if falls else row[until.metric] >= until.reaches
+        if self.log is not None and self.log.best.get("step") == t.step + 1 and self.log.best["stage"] == t.stage:
+            self.checkpoints.save_best(self.objective, self.log.best)
+
+    def target_reached(self) -> bool:
+        """Whether `train.until` has been reached."""
+        return self._reached
+
+    def log_due(self) -> bool:
+        """Whether a row of running values should be written now, beside those of evaluations."""
+        return self.log is not None and self.log.is_due()
+
+    def write(self, t: Tick, values: Mapping[str, Any]) -> None:
+        """Log one row after the step `t`."""
+        if self.log is not None:
+            self.log.write(t.stage, *row_position(t), values)
+
+    def checkpoint_due(self, t: Tick) -> bool:
+        """Whether a checkpoint is written after this step; the end of a stage writes its own."""
+        return not t.last and self.checkpoints.due(t)
+
+    def save(self, t: Tick, objective: Objective, optimizer: torch.optim.Optimizer) -> None:
+        """Write the checkpoint of the stage under way."""
+        self.checkpoints.save(t, objective, optimizer, self.log)
+
+    def stop_requested(self, t: Tick) -> bool:
+        """Whether to stop after this step, before the stage's end; all processes answer alike."""
+        if t.last:
+            return False
+        if self.accelerator.num_processes == 1:
+            return bool(self._stop_flag)
+        if t.step % STOP_CHECK_STEPS:
+            return False
+        asked = torch.tensor(len(self._stop_flag), device=self.context.device)
+        dist.all_reduce(asked)
+        return bool(asked.item())
+
+    def load_finished(self, stage: str, objective: Objective) -> bool:
+        """Load the end of a stage if it had finished."""
+        state = self.checkpoints.finished(stage)
+        if state is None:
+            return False
+        objective.load_state_dict(state["objective"])
+        if self.log is not None:
+            self.log.replay(state["log"])
+        return True
+
+    def load_under_way(
+        self, stage: str, objective: Objective, optimizer: torch.optim.Optimizer, start: int
+    ) -> int:
+        """Load the checkpoint of the stage under way and return the step to go on with."""
+        state = self.checkpoints.under_way(stage)
+        if self.log is not None:
+            self.log.go_on(None if state is None else state["log"])
+        if state is None:
+            return start
+        objective.load_state_dict(state["objective"])
+        optimizer.load_state_dict(state["optimizer"])
+        return state["step"]
+
+    def close(self) -> None:
+        """End the log after the last stage."""
+        if self.log is not None:
+            self.log.go_on()
+            self.log.writer.sync()
+
+    def finish_stage(self, stage: str, t: Tick, objective: Objective) -> None:
+        """Write the end state of a stage."""
+        self.checkpoints.finish(stage, t.step + 1, objective, self.log)
+        self.accelerator.wait_for_everyone()
+
+
+__all__ = ["SELECTED_ON", "Run"]

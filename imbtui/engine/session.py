@@ -1,0 +1,206 @@
+"""One attempt at one run, from its folder to its result.json."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from imbtui import files
+from imbtui.errors import UserError
+from imbtui.paths import RunPaths
+from imbtui.processes import Identity
+
+RUN_MARK = "IMBTUI_RUN_ID"
+LAUNCH_MARK = "IMBTUI_LAUNCH_ID"
+DIFF_LIMIT = 1 << 20
+
+
+def attempt_of(run: RunPaths) -> int:
+    """Return the number of the attempt that submit.json asks for."""
+    submit = files.read_json(run.submit)
+    return submit.get("attempt", 1) if isinstance(submit, dict) else 1
+
+
+def is_done(run: RunPaths) -> bool:
+    """Whether the current attempt has a result, or was asked to stop before it began."""
+    attempt = attempt_of(run)
+    result = files.read_json(run.result)
+    if isinstance(result, dict) and result.get("attempt") == attempt:
+        return True
+    return stop_asked(run, attempt)
+
+
+def stop_asked(run: RunPaths, attempt: int) -> bool:
+    """Whether the stop file means this attempt."""
+    try:
+        return int(run.stop.read_text()) == attempt
+    except (OSError, ValueError):
+        return False
+
+
+def register(run: RunPaths, rank: int, attempt: int) -> None:
+    """Write who this rank is, so that a worker can signal it, watch it and adopt it."""
+    identity = Identity.of(os.getpid())
+    assert identity is not None
+    run.ranks.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+    document = {
+        "format": 1,
+        "attempt": attempt,
+        "rank": rank,
+        "launch": os.environ.get(LAUNCH_MARK, ""),
+        **identity.to_json(),
+    }
+    files.write_json(run.rank(rank), document, durable=False)
+
+
+def catch_stop(numbers: tuple[signal.Signals, ...] = (signal.SIGTERM,)) -> list[int]:
+    """Turn signals into a flag that the loop looks at between steps; return the flag."""
+    flag: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        flag.append(number)
+
+    for number in numbers:
+        signal.signal(number, note)
+    return flag
+
+
+def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> str:
+    """Train one run and write its result; return its state (`finished`, `stopped` or `failed`).
+
+    Nothing is raised: what went wrong is in the result in one sentence, and with its traceback in the
+    log.
+    """
+    from imbtui.engine.build import build, make_accelerator
+    from imbtui.engine.fit import Stopped
+    from imbtui.recipe.read import read_resolved
+
+    state, reason, main, under_way = "failed", "it ended without saying why", True, None
+    try:
+        recipe = read_resolved(run.recipe)
+        if recipe.train.threads:
+            import torch
+
+            torch.set_num_threads(recipe.train.threads)
+        accelerator = make_accelerator(recipe)
+        main = accelerator.is_main_process
+        under_way = build(recipe, run, accelerator, stop_flag)
+        if main:
+            files.write_json(run.env, provenance | _of_run(under_way), durable=False)
+        planner = next((m for m in under_way.objective.methods if m.plan is not None), None)
+        if planner is None:
+            under_way.fit("train")
+        else:
+            planner.plan(under_way)
+        under_way.close()
+        state, reason = "finished", ""
+    except Stopped:
+        state, reason = "stopped", "it was asked to stop"
+    except UserError as error:
+        reason = str(error)
+        print(reason, file=sys.stderr)
+    except BaseException as error:
+        traceback.print_exc()
+        reason = _reason(error)
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if main:
+            _write_result(run, attempt, state, reason, under_way)
+    return state
+
+
+def _write_result(run: RunPaths, attempt: int, state: str, reason: str, under_way: Any) -> None:
+    log = None if under_way is None else under_way.log
+    files.write_json(
+        run.result,
+        {
+            "attempt": attempt,
+            "state": state,
+            "reason": reason,
+            "metrics": {} if log is None else log.last,
+            "best": None if log is None or not log.best else log.best,
+            "seconds": None if log is None else round(log.seconds, 3),
+            "steps": None if log is None else log.steps,
+            "epochs": None if log is None else log.epochs,
+            "fit_epoch": None if log is None else log.fit_epoch,
+        },
+    )
+
+
+def _reason(error: BaseException) -> str:
+    name = type(error).__name__
+    if name == "OutOfMemoryError":
+        return "out of GPU memory"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full"
+    sentence = str(error).strip().splitlines()
+    return f"{name}: {sentence[0]}" if sentence else name
+
+
+def _of_run(under_way: Any) -> dict[str, Any]:
+    import torch
+
+    context = under_way.context
+    return {
+        "device": str(context.device),
+        "gpu": torch.cuda.get_device_name(context.device) if context.device.type == "cuda" else None,
+        "processes": under_way.accelerator.num_processes,
+        "threads": torch.get_num_threads(),
+        "steps_per_epoch": under_way.steps_per_epoch,
+        "steps": under_way.steps,
+        "parameters": sum(p.numel() for p in context.model.parameters()),
+        "examples": {split: len(examples) for split, examples in context.examples.items()},
+        "class_counts": context.class_counts.tolist(),
+    }
+
+
+def provenance(folder: Path) -> dict[str, Any]:
+    """Return what a run's result depends on beside its recipe: code, versions, machine.
+
+    Args:
+        folder: where git is asked for commit and uncommitted changes.
+    """
+    import platform
+    from importlib import metadata
+
+    packages = ("imbtui", "torch", "accelerate", "numpy", "torchvision")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    diff = _git(folder, "diff", "HEAD")
+    return {
+        "format": 1,
+        "git_commit": _git(folder, "rev-parse", "HEAD") or None,
+        "git_dirty": bool(diff),
+        "git_diff": diff[:DIFF_LIMIT],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": versions,
+        "argv": [files.printable(argument) for argument in sys.argv],
+    }
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", os.fspath(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
+
+
