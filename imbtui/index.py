@@ -7,7 +7,6 @@ run folders, and heals itself: rows of folders that are new or gone are brought 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -22,7 +21,13 @@ from imbtui import files, store
 from imbtui.paths import RunsPaths
 
 TABLE = "runs"
-LISTED_METRICS = ("test/accuracy", "test/balanced_accuracy", "test/few_accuracy", "val/accuracy", "train/loss")
+LISTED_METRICS = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "test/few_accuracy",
+    "val/accuracy",
+    "train/loss",
+)
 
 
 class Damaged(Exception):
@@ -74,7 +79,7 @@ class UncachedTable(Table):
 
 
 class RunsDB(TinyDB):
-    table_class = UncachedTable
+    table_class = UncachedTable  # type: ignore[assignment]
 
 
 def row_of(view: store.RunView) -> dict[str, Any]:
@@ -149,7 +154,10 @@ def _read(runs: RunsPaths, warn: Callable[[str], None]) -> list[dict[str, Any]] 
             rows = _rows(runs)
         except Damaged as error:
             aside = _set_aside(runs)
-            warn(f"the index was damaged ({error}); it was moved to {aside.name} and rebuilt from the run folders")
+            warn(
+                f"the index was damaged ({error}); "
+                f"it was moved to {aside.name} and rebuilt from the run folders"
+            )
             rebuild(runs)
             rows = _rows(runs)
         known = {row["id"] for row in rows}
@@ -176,7 +184,7 @@ def _heal_file(runs: RunsPaths) -> None:
 
 def _set_aside(runs: RunsPaths) -> Path:
     aside = runs.root / f".index-damaged-{time.time_ns():x}.json"
-    os.replace(runs.index, aside)
+    runs.index.replace(aside)
     return aside
 
 

@@ -4,7 +4,7 @@ Each file of a run folder has one writer:
 
 | file | writer |
 | --- | --- |
-| recipe.toml, submit.json | the submitter, before the folder gets its name; later (priority, attempt) the UI |
+| recipe.toml, submit.json | the submitter, before the folder has its name; later the UI (priority, attempt) |
 | state.json | the worker, or `run --here` for its own run |
 | stop, notes.toml | the UI |
 | log.txt | the trainer's output |
@@ -224,7 +224,9 @@ def ensure_folder(runs: RunsPaths) -> None:
         runs.root.mkdir(mode=files.PRIVATE_FOLDER, parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"the runs folder cannot be made: {error.strerror}", where=str(runs.root), hint="Choose one with --runs."
+            f"the runs folder cannot be made: {error.strerror}",
+            where=str(runs.root),
+            hint="Choose one with --runs.",
         ) from None
     # Asking by writing: the superuser and some file systems answer access checks wrongly.
     probe = runs.root / f"{files.TEMPORARY_MARK}{secrets.token_hex(4)}"
@@ -239,7 +241,9 @@ def ensure_folder(runs: RunsPaths) -> None:
         ) from None
 
 
-def create(runs: RunsPaths, planned: PlannedRun, *, study: Study, gpus: list[int] | str | None, here: bool) -> str:
+def create(
+    runs: RunsPaths, planned: PlannedRun, *, study: Study, gpus: list[int] | str | None, here: bool
+) -> str:
     """Make a run's folder, complete before it appears under its name, and return its id.
 
     Args:
@@ -292,7 +296,7 @@ def create(runs: RunsPaths, planned: PlannedRun, *, study: Study, gpus: list[int
         files.write_atomic(paths.recipe, to_toml(planned.recipe))
         files.write_json(paths.submit, submit)
         paths.ranks.mkdir(mode=files.PRIVATE_FOLDER)
-        os.replace(building, runs.root / run_id)
+        building.replace(runs.root / run_id)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -309,7 +313,9 @@ def record_study(runs: RunsPaths, study: Study) -> None:
         before = files.read_json(path)
         if isinstance(before, dict):
             have = {member["digest"] for member in record["members"]}
-            record["members"] = [m for m in before.get("members", []) if m["digest"] not in have] + record["members"]
+            record["members"] = [m for m in before.get("members", []) if m["digest"] not in have] + record[
+                "members"
+            ]
             record["seeds"] = sorted({m["seed"] for m in record["members"]})
         files.write_json(path, record)
 
@@ -341,7 +347,9 @@ def half_written(runs: RunsPaths) -> list[Path]:
         e
         for e in entries
         if e.is_dir()
-        and (e.name.startswith(_BUILDING) or (e.name[0] != "." and files.read_json(RunPaths(e).submit) is None))
+        and (
+            e.name.startswith(_BUILDING) or (e.name[0] != "." and files.read_json(RunPaths(e).submit) is None)
+        )
     ]
 
 
@@ -354,7 +362,7 @@ def read(run: RunPaths) -> RunView:
     tags, note = read_notes(run)
     result = files.read_json(run.result)
     state = files.read_json(run.state)
-    view = {"submit": submit, "tags": tags, "note": note}
+    view: dict[str, Any] = {"submit": submit, "tags": tags, "note": note}
     if isinstance(state, dict) and state.get("attempt") == attempt:
         view |= {"gpus": tuple(state.get("gpus") or ()), "started": state.get("at", "")}
     if isinstance(result, dict) and result.get("attempt") == attempt and result.get("state") in STATES:
@@ -431,7 +439,7 @@ def update_submit(run: RunPaths, **changes: Any) -> None:
 def remove(runs: RunsPaths, run_id: str) -> None:
     """Move a run's folder to the trash."""
     runs.trash.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-    os.replace(runs.run(run_id).root, runs.trash / f"{run_id}-{time.time_ns():x}")
+    runs.run(run_id).root.replace(runs.trash / f"{run_id}-{time.time_ns():x}")
 
 
 def resolve(runs: RunsPaths, reference: str) -> RunView:
@@ -459,13 +467,17 @@ def _resolve_id(runs: RunsPaths, reference: str) -> str:
         row = int(reference)
         if 1 <= row <= len(listing) and listing[row - 1] in ids:
             return listing[row - 1]
-        raise UserError(f"the last listing has no row {row}", where=reference, hint="`imbtui ls` lists the runs.")
+        raise UserError(
+            f"the last listing has no row {row}", where=reference, hint="`imbtui ls` lists the runs."
+        )
     matches = sorted(i for i in ids if i.startswith(reference)) if reference else []
     if len(matches) == 1:
         return matches[0]
     if matches:
         shown = ", ".join(files.printable(m) for m in matches[:4]) + (", ..." if len(matches) > 4 else "")
-        raise UserError(f"{len(matches)} runs start like this: {shown}", where=reference, hint="Give more letters.")
+        raise UserError(
+            f"{len(matches)} runs start like this: {shown}", where=reference, hint="Give more letters."
+        )
     raise UserError("no run has this id", where=reference or '""', hint="`imbtui ls` lists the runs.")
 
 

@@ -59,7 +59,9 @@ class Order:
         rank, world: this process and how many there are.
     """
 
-    def __init__(self, count: int, batch_size: int, *, drop_last: bool, seed: int, rank: int, world: int) -> None:
+    def __init__(
+        self, count: int, batch_size: int, *, drop_last: bool, seed: int, rank: int, world: int
+    ) -> None:
         self.count = count
         self.batch_size = min(batch_size, count)
         self.seed = seed
@@ -115,7 +117,9 @@ class DeviceBatches:
         self.noise = augmentation.input_noise
         self.images = examples.x.ndim == 4
         x = torch.from_numpy(np.ascontiguousarray(examples.x))
-        self.input_shape = (x.shape[3], x.shape[1], x.shape[2]) if self.images else tuple(x.shape[1:])
+        self.input_shape: tuple[int, ...] = (
+            (x.shape[3], x.shape[1], x.shape[2]) if self.images else tuple(x.shape[1:])
+        )
         self.crop = augmentation.crop if self.images else 0
         self.flip = augmentation.flip and self.images
         self.clean = x.to(device)
@@ -123,11 +127,13 @@ class DeviceBatches:
         # On a CPU numpy copies runs of bytes where torch copies element by element.
         self.numpy_view = None if self.view is None or device.type != "cpu" else self.view.numpy()
         self.scale, self.shift = self._affine(augmentation.normalise, mean, std)
-        as_tensor = lambda a: torch.from_numpy(np.ascontiguousarray(a)).to(device)  # noqa: E731
-        self.targets = as_tensor(examples.targets)
-        self.clean_targets = as_tensor(examples.clean_targets)
-        self.is_corrupted = as_tensor(examples.is_corrupted)
-        self.group = None if examples.group is None else as_tensor(examples.group)
+        self.targets = self._resident(examples.targets)
+        self.clean_targets = self._resident(examples.clean_targets)
+        self.is_corrupted = self._resident(examples.is_corrupted)
+        self.group = None if examples.group is None else self._resident(examples.group)
+
+    def _resident(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
     def _every_crop(self, x: Tensor) -> Tensor:
         """Return a view (flips, N, rows, columns, H, W * C) of all crops of the padded images."""
@@ -154,7 +160,13 @@ class DeviceBatches:
         return 1 / (byte * deviation), torch.tensor(mean, device=self.device, dtype=self.dtype) / deviation
 
     def epoch(self, number: int, *, skip: int = 0, weights: Tensor | None = None) -> Iterator[Batch]:
-        if self.order.steps == 1 and self.order.world == 1 and weights is None and self.view is None and not self.noise:
+        if (
+            self.order.steps == 1
+            and self.order.world == 1
+            and weights is None
+            and self.view is None
+            and not self.noise
+        ):
             # The whole data set at once: its order changes nothing.
             if not skip:
                 yield self._batch(slice(None), self._finish(self.clean))
@@ -182,7 +194,9 @@ class DeviceBatches:
         assert self.view is not None
         height, width, channels = self.clean.shape[1:]
         if self.numpy_view is not None:
-            x = torch.from_numpy(self.numpy_view[flips.numpy(), chosen.numpy(), rows.numpy(), columns.numpy()])
+            x = torch.from_numpy(
+                self.numpy_view[flips.numpy(), chosen.numpy(), rows.numpy(), columns.numpy()]
+            )
             positions = chosen
         else:
             index = torch.stack([flips, chosen, rows, columns]).to(self.device, non_blocking=True)
@@ -205,7 +219,9 @@ class DeviceBatches:
         return x.permute(0, 3, 1, 2) if self.images else x
 
     def _batch(self, positions: Tensor | slice, x: Tensor) -> Batch:
-        index = torch.arange(len(self.targets), device=self.device) if isinstance(positions, slice) else positions
+        index = (
+            torch.arange(len(self.targets), device=self.device) if isinstance(positions, slice) else positions
+        )
         return Batch(
             x=x,
             y=self.targets[positions],

@@ -57,7 +57,9 @@ class Checkpoints:
             return t.due(self.every)
         return time.monotonic() - self._saved >= SECONDS_BETWEEN
 
-    def save(self, t: Tick, objective: nn.Module, optimizer: torch.optim.Optimizer, log: MetricsLog | None) -> None:
+    def save(
+        self, t: Tick, objective: nn.Module, optimizer: torch.optim.Optimizer, log: MetricsLog | None
+    ) -> None:
         """Write last.pt: `t.step + 1` steps of the stage are done."""
         if self.writes and log is not None:
             log.writer.sync()

@@ -71,7 +71,9 @@ def set_aside(train: Examples, amount: float, seed: int) -> tuple[Examples, Exam
     """
     number = amount if isinstance(amount, int) else round(amount * len(train))
     if number >= len(train):
-        raise UserError(f"{number} validation examples leave none of {len(train)}", where="dataset.validation")
+        raise UserError(
+            f"{number} validation examples leave none of {len(train)}", where="dataset.validation"
+        )
     order = np.random.RandomState(seed).permutation(len(train))
     return train.take(np.sort(order[number:])), train.take(np.sort(order[:number]))
 

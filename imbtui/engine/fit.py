@@ -68,7 +68,9 @@ def fit(run: Run, objective: Objective, stage: str, *, start: int = 0, stop: int
             raise Stopped(stage)
         if run.target_reached():
             break
-    run.finish_stage(stage, t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, stop), objective)
+    run.finish_stage(
+        stage, t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, stop), objective
+    )
 
 
 class RunningMean:

@@ -102,7 +102,11 @@ def reduce_losses(losses: Tensor, weights: Tensor | None, normalise: str) -> Ten
         if weights is None or normalise == "batch":
             return weighted.mean()
         return weighted.sum() / weights.sum()
-    mass = losses.new_full((), len(losses)) if weights is None or normalise == "batch" else weights.sum().detach()
+    mass = (
+        losses.new_full((), len(losses))
+        if weights is None or normalise == "batch"
+        else weights.sum().detach()
+    )
     total = mass.clone()
     dist.all_reduce(total)
     return weighted.sum() * _world() / total

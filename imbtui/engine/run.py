@@ -180,8 +180,14 @@ class Run:
         until = self.recipe.train.until
         if until is not None and until.metric in row:
             falls = until.metric.endswith(("error", "loss", "nll", "ece"))
-            self._reached = row[until.metric] <= until.reaches if falls else row[until.metric] >= until.reaches
-        if self.log is not None and self.log.best.get("step") == t.step + 1 and self.log.best["stage"] == t.stage:
+            self._reached = (
+                row[until.metric] <= until.reaches if falls else row[until.metric] >= until.reaches
+            )
+        if (
+            self.log is not None
+            and self.log.best.get("step") == t.step + 1
+            and self.log.best["stage"] == t.stage
+        ):
             self.checkpoints.save_best(self.objective, self.log.best)
 
     def target_reached(self) -> bool:

@@ -86,7 +86,7 @@ class StreamingBatches:
     ) -> None:
         self.device, self.dtype, self.order = device, dtype, order
         self.steps_per_epoch = order.steps
-        self.input_shape = (3, size, size)
+        self.input_shape: tuple[int, ...] = (3, size, size)
         self.images = ImageFiles(examples.x, size, augmentation, mean, std)
         self.workers = max(0, len(os.sched_getaffinity(0)) - 1) if workers is None else workers
         self.columns = {
@@ -99,7 +99,9 @@ class StreamingBatches:
     def epoch(self, number: int, *, skip: int = 0, weights: Tensor | None = None) -> Iterator[Batch]:
         order = self.order.draw(number, weights).numpy()
         shares = [order[self.order.share(step)] for step in range(skip, self.steps_per_epoch)]
-        keys = [[(int(p), seed_of(self.order.seed, "augmentation", number, int(p))) for p in s] for s in shares]
+        keys = [
+            [(int(p), seed_of(self.order.seed, "augmentation", number, int(p))) for p in s] for s in shares
+        ]
         yield from self._load(shares, keys)
 
     def evaluation(self) -> Iterator[Batch]:

@@ -113,7 +113,9 @@ def _set_in_list(tables: dict[str, Any], parts: list[str], value: Any, where: st
             members[position] = new
     elif not option:
         raise UserError(
-            f'"{head}.{name}" is a plug-in, not a value', where=where, hint="Set it true or false, or set its options."
+            f'"{head}.{name}" is a plug-in, not a value',
+            where=where,
+            hint="Set it true or false, or set its options.",
         )
     else:
         if position is None:

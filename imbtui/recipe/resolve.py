@@ -15,7 +15,7 @@ from imbtui.recipe.overrides import ENGINE_KEYS
 
 DEFAULT_EPOCHS = 10
 Checked = TypeVar("Checked", bound=BaseModel)
-_KINDS = {
+_KINDS: dict[str, tuple[str, type[schema.Plugin]]] = {
     "dataset": ("dataset", schema.Dataset),
     "model": ("model", schema.Model),
     "loss": ("loss", schema.Loss),
@@ -37,7 +37,9 @@ def check(model: type[Checked], table: Any, where: str) -> Checked:
         raise explain(error, model, where) from None
 
 
-def resolve(tables: Mapping[str, Any], seed: int, *, where: str, allow_plugins: bool = False) -> schema.Recipe:
+def resolve(
+    tables: Mapping[str, Any], seed: int, *, where: str, allow_plugins: bool = False
+) -> schema.Recipe:
     """Return the run that raw tables describe, for one seed.
 
     Args:
@@ -67,12 +69,13 @@ def resolve(tables: Mapping[str, Any], seed: int, *, where: str, allow_plugins: 
             if names.count(name) > 1:
                 raise UserError(f'"{name}" is listed twice', where=f"{where}, {key}")
     resolved["optimizer"] = _optimizer(tables.get("optimizer", {}), f"{where}, optimizer")
-    for key, model in (
+    plain: tuple[tuple[str, type[schema.Table]], ...] = (
         ("augmentation", schema.Augmentation),
         ("schedule", schema.Schedule),
         ("train", schema.Train),
         ("launch", schema.Launch),
-    ):
+    )
+    for key, model in plain:
         resolved[key] = check(model, tables.get(key, {}), f"{where}, {key}")
     train = resolved["train"]
     if train.epochs is None and train.steps is None:
@@ -140,7 +143,9 @@ def _optimizer(table: Any, where: str) -> schema.Table:
 
 def _one_plan(recipe: schema.Recipe, where: str) -> None:
     planners = [
-        m.name for m in recipe.methods if not plugins.is_outside(m.name) and plugins.defines("method", m.name, "plan")
+        m.name
+        for m in recipe.methods
+        if not plugins.is_outside(m.name) and plugins.defines("method", m.name, "plan")
     ]
     if len(planners) > 1:
         raise UserError(
@@ -157,7 +162,10 @@ def warnings(recipe: schema.Recipe) -> list[str]:
     """
     points: list[tuple[str, int | str]] = [("loss.start_epoch", recipe.loss.start_epoch)]
     points += [("schedule.milestones", m) for m in recipe.schedule.milestones]
-    points += [("schedule.warmup_epochs", recipe.schedule.warmup_epochs), ("schedule.warmup", recipe.schedule.warmup)]
+    points += [
+        ("schedule.warmup_epochs", recipe.schedule.warmup_epochs),
+        ("schedule.warmup", recipe.schedule.warmup),
+    ]
     for key in ("corruptions", "methods"):
         kind = _KINDS[key][0]
         for member in getattr(recipe, key):
@@ -169,9 +177,14 @@ def warnings(recipe: schema.Recipe) -> list[str]:
     for key, when in points:
         late = isinstance(when, int) and train.epochs is not None and when > train.epochs
         late |= (
-            isinstance(when, str) and when.endswith("it") and train.steps is not None and int(when[:-2]) > train.steps
+            isinstance(when, str)
+            and when.endswith("it")
+            and train.steps is not None
+            and int(when[:-2]) > train.steps
         )
         if late:
             length = f"{train.epochs} epochs" if isinstance(when, int) else f"{train.steps} steps"
-            found.append(f"{key} = {when} lies beyond the end of the run ({length}) and will never be reached")
+            found.append(
+                f"{key} = {when} lies beyond the end of the run ({length}) and will never be reached"
+            )
     return found

@@ -134,8 +134,8 @@ class Schedule(Table):
     def _one_factor_a_milestone(self) -> Schedule:
         if isinstance(self.factor, list) and len(self.factor) != len(self.milestones):
             raise ValueError(
-                f"factor lists {len(self.factor)} values and milestones {len(self.milestones)} points in time; "
-                "give one factor a milestone"
+                f"factor lists {len(self.factor)} values and milestones {len(self.milestones)} "
+                "points in time; give one factor a milestone"
             )
         return self
 
@@ -294,9 +294,13 @@ class Claim(Table):
         for need in needs:
             given = [k for k in need.split("|") if getattr(self, k) is not None]
             if not given:
-                raise ValueError(f'a claim of kind "{self.kind}" needs "{need.replace("|", chr(34) + " or " + chr(34))}"')
+                raise ValueError(
+                    f'a claim of kind "{self.kind}" needs "{need.replace("|", chr(34) + " or " + chr(34))}"'
+                )
             if len(given) > 1:
-                raise ValueError(f'a claim of kind "{self.kind}" takes "{given[0]}" or "{given[1]}" and not both')
+                raise ValueError(
+                    f'a claim of kind "{self.kind}" takes "{given[0]}" or "{given[1]}" and not both'
+                )
         if self.rule == "agree" and not (self.agree and self.why):
             raise ValueError('rule = "agree" needs "agree" and "why"')
         return self

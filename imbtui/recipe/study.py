@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imbtui.errors import UserError
+from imbtui.errors import UserError, did_you_mean
 from imbtui.recipe import library, overrides
 from imbtui.recipe.digest import digest, identity, short_hash
 from imbtui.recipe.resolve import check, resolve, warnings
@@ -106,7 +106,12 @@ def load_study(
     path = library.find(str(reference))
     source = read_text(path)
     return parse_study(
-        source, path, name=library.name_of(path), assignments=assignments, seeds=seeds, allow_plugins=allow_plugins
+        source,
+        path,
+        name=library.name_of(path),
+        assignments=assignments,
+        seeds=seeds,
+        allow_plugins=allow_plugins,
     )
 
 
@@ -158,7 +163,8 @@ def parse_study(
             raise UserError(f'"{key}" is varied by the grid and cannot be set too', where="--set")
 
     planned = []
-    for arm, point in itertools.product(arms or [None], _points(grid)):
+    variants: list[Arm | None] = [*arms] or [None]
+    for arm, point in itertools.product(variants, _points(grid)):
         varied = dict(tables)
         if arm is not None:
             overrides.apply(varied, overrides.flatten(arm.set), where=f"{where}, arms ({arm.label})")
@@ -168,14 +174,21 @@ def parse_study(
             recipe = resolve(varied, seed, where=where, allow_plugins=allow_plugins)
             planned.append((recipe, arm.label if arm else None, point, seed))
     variant = short_hash(
-        [name, sorted((a or "", sorted(p.items()), str(identity(r))) for r, a, p, s in planned if s == wanted[0])]
+        [
+            name,
+            sorted(
+                (a or "", sorted(p.items()), str(identity(r))) for r, a, p, s in planned if s == wanted[0]
+            ),
+        ]
     )[:8]
     notes = {w for recipe, *_ in planned for w in warnings(recipe)}
     claims = tuple(check(Claim, c, f"{where}, claims") for c in document.claims)
     for claim in claims:
         _known_arms(claim, labels, f"{where}, claims")
         if claim.over is not None and claim.over not in grid:
-            raise UserError(f'"{claim.over}" is not a key of the grid', where=f"{where}, claims ({claim.says})")
+            raise UserError(
+                f'"{claim.over}" is not a key of the grid', where=f"{where}, claims ({claim.says})"
+            )
     return Study(
         name=name,
         path=path,
@@ -211,14 +224,14 @@ def _points(grid: dict[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _known_arms(claim: Claim, labels: list[str], where: str) -> None:
-    from imbtui.errors import did_you_mean
-
     named: list[Any] = [claim.arm, claim.to, claim.above, claim.below, claim.against]
     for item in named:
         for label in item if isinstance(item, list) else [item]:
             if isinstance(label, str) and label not in labels:
                 raise UserError(
-                    f'there is no arm "{label}"', where=f"{where} ({claim.says})", hint=did_you_mean(label, labels)
+                    f'there is no arm "{label}"',
+                    where=f"{where} ({claim.says})",
+                    hint=did_you_mean(label, labels),
                 )
 
 
