@@ -1,0 +1,159 @@
+"""CIFAR-10: 50,000 training and 10,000 test photographs of 10 classes, 32 x 32 colour (Krizhevsky 2009)."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbtui.datasets._cache import cached_array
+from imbtui.datasets._pickles import read_cifar
+from imbtui.datasets._source import damaged, fetch, missing
+from imbtui.engine.examples import DataSplits, Examples
+
+NUM_CLASSES = 10
+INPUT_SHAPE = (3, 32, 32)
+FILES: tuple[tuple[str, ...], ...] = (
+    (
+        "cifar-10-batches-py/data_batch_1",
+        "cifar-10-batches-py/data_batch_2",
+        "cifar-10-batches-py/data_batch_3",
+        "cifar-10-batches-py/data_batch_4",
+        "cifar-10-batches-py/data_batch_5",
+        "cifar-10-batches-py/test_batch",
+    ),
+    ("CIFAR10/cifar10_jpeg.npz",),
+    ("CIFAR10/cifar10_small.npz",),
+)
+FORMS = ("original", "jpeg", "small")
+CLASS_NAMES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
+MEAN = (0.4914, 0.4822, 0.4465)
+STD = (0.2023, 0.1994, 0.2010)
+"""Averages of the images' own deviations, as the papers use them (cao2019 §3), not of all pixels."""
+
+Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+class CIFAR10:
+    """CIFAR-10; images (N, 32, 32, 3) uint8.
+
+    Args:
+        form: which files to read. `original`: the pickles of `cifar-10-batches-py`. `jpeg`: all images,
+            slightly lossy, in `CIFAR10/cifar10_jpeg.npz`; decoded once into the user's cache folder.
+            `small`: the first 1,000 training and 200 test images of each class of `jpeg`. `auto`: the
+            first of these that is there.
+    """
+
+    def __init__(self, *, form: Literal["auto", "original", "jpeg", "small"] = "auto") -> None:
+        self.form = form
+
+    def load(self, root: Path, *, split_seed: int) -> DataSplits:
+        """Read both splits from the data root; `split_seed` chooses nothing here.
+
+        Raises:
+            UserError: the files are missing or damaged.
+        """
+        read = {"original": _read_original, "jpeg": _read_jpeg, "small": _read_small}[self._find(root)]
+        train, test = read(root)
+        return DataSplits(
+            train=Examples.of(*train),
+            test=Examples.of(*test),
+            num_classes=NUM_CLASSES,
+            class_names=CLASS_NAMES,
+            mean=MEAN,
+            std=STD,
+        )
+
+    def download(self, root: Path) -> None:
+        """Fetch the original form into the data root and verify its checksums.
+
+        Raises:
+            UserError: it could not be fetched.
+        """
+        from torchvision import datasets
+
+        fetch("cifar10", root, lambda: datasets.CIFAR10(root, download=True))
+
+    def _find(self, root: Path) -> str:
+        for form, group in zip(FORMS, FILES, strict=True):
+            if self.form in ("auto", form) and all((root / file).is_file() for file in group):
+                return form
+        raise missing("cifar10", root)
+
+
+def _read_original(root: Path) -> tuple[Arrays, Arrays]:
+    *batches, test = (read_cifar(root / file, "labels") for file in FILES[0])
+    return (np.concatenate([x for x, _ in batches]), np.concatenate([y for _, y in batches])), test
+
+
+def _read_small(root: Path) -> tuple[Arrays, Arrays]:
+    path = root / FILES[2][0]
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return (content["x_train"], content["y_train"]), (content["x_test"], content["y_test"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged(path, error) from error
+
+
+def _read_jpeg(root: Path) -> tuple[Arrays, Arrays]:
+    path = root / FILES[1][0]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            sums = sorted((member.filename, member.CRC, member.file_size) for member in archive.infolist())
+        version = hashlib.sha256(repr(sums).encode()).hexdigest()[:16]
+        train, test = (_decoded_split(path, split, version) for split in ("train", "test"))
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged(path, error) from error
+    return train, test
+
+
+def _decoded_split(path: Path, split: str, version: str) -> Arrays:
+    with np.load(path, allow_pickle=False) as content:
+        labels = content[f"{split}_y"]
+        pixels = cached_array(
+            f"cifar10_jpeg-{split}-{version}",
+            lambda: decode_jpegs(content[f"{split}_jpeg"], content[f"{split}_offsets"]),
+        )
+    return pixels, labels
+
+
+def decode_jpegs(stream: NDArray[np.uint8], offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return images (N, 32, 32, 3) from JPEG files that lie end to end in `stream`.
+
+    Args:
+        stream: bytes of all files.
+        offsets: (N + 1,); file i is `stream[offsets[i]:offsets[i + 1]]`.
+
+    Raises:
+        ValueError: a file is damaged or has another size.
+    """
+    from PIL import Image
+
+    images = np.empty((len(offsets) - 1, 32, 32, 3), dtype=np.uint8)
+    content = stream.tobytes()
+    for number, (start, stop) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+        try:
+            with Image.open(BytesIO(content[start:stop]), formats=("JPEG",)) as image:
+                images[number] = np.asarray(image.convert("RGB"))
+        except OSError as error:
+            raise ValueError(f"image {number} cannot be decoded: {error}") from error
+    return images
+
+
+build = CIFAR10

@@ -1,0 +1,128 @@
+"""Handwritten digits that come with scikit-learn: 1,797 images, 8 x 8 grey; nothing to download."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imbtui.engine.examples import DataSplits, Examples
+from imbtui.errors import UserError
+from imbtui.option_types import Count, NonNegativeInt
+
+NUM_CLASSES = 10
+INPUT_SHAPE = (1, 8, 8)
+FILES: tuple[tuple[str, ...], ...] = ()
+MEAN = (0.3053,)
+STD = (0.3760,)
+
+
+class Digits:
+    """scikit-learn's digits, pixels / 16: images (N, 8, 8, 1) float32 in [0, 1].
+
+    `protocol = "split"` (frankle2019 §10): a permutation of all images, drawn with `split_seed`, is cut
+    into training, validation and test examples in this order.
+
+    `protocol = "long_tail"` (cao2019 §10, shared by several specs): `split_seed` draws which digit plays
+    rank 0 (head) to 9 (tail) and shuffles the images of each digit; of each rank the first
+    `test_per_class` are test examples, all others training examples, stored rank by rank. Labels are the
+    ranks. The corruption `long_tail(pick = "first")` then cuts each rank to its count.
+
+    Args:
+        protocol: one of the two.
+        n_train: training examples of `split`.
+        n_val: validation examples of `split`; 0: none.
+        test_per_class: test examples a class of `long_tail`.
+    """
+
+    def __init__(
+        self,
+        *,
+        protocol: Literal["split", "long_tail"] = "split",
+        n_train: Count = 1000,
+        n_val: NonNegativeInt = 300,
+        test_per_class: Count = 50,
+    ) -> None:
+        self.protocol = protocol
+        self.n_train = n_train
+        self.n_val = n_val
+        self.test_per_class = test_per_class
+
+    def load(self, root: Path, *, split_seed: int) -> DataSplits:
+        """Return the splits of the protocol; the data root is not used.
+
+        Raises:
+            UserError: no test example, or of some digit no training example, would be left.
+        """
+        x, y = read_digits()
+        rng = np.random.RandomState(split_seed)
+        return self._long_tail(x, y, rng) if self.protocol == "long_tail" else self._split(x, y, rng)
+
+    def _split(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
+        stop = self.n_train + self.n_val
+        if stop >= len(y):
+            raise UserError(
+                f"{self.n_train} training and {self.n_val} validation examples leave no test example "
+                f"of the {len(y)} digits",
+                where="dataset",
+            )
+        everything = Examples.of(x, y)
+        train, val, test = np.split(rng.permutation(len(y)), [self.n_train, stop])
+        return DataSplits(
+            train=everything.take(train),
+            val=everything.take(val) if self.n_val else None,
+            test=everything.take(test),
+            num_classes=NUM_CLASSES,
+            class_names=tuple(f"digit {digit}" for digit in range(NUM_CLASSES)),
+            mean=MEAN,
+            std=STD,
+        )
+
+    def _long_tail(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
+        most = int(np.bincount(y).min()) - 1
+        if self.test_per_class > most:
+            raise UserError(
+                f"{self.test_per_class} test examples a class leave no training example of some digit",
+                where="dataset.test_per_class",
+                hint=f"At most {most} are possible.",
+            )
+        order = rng.permutation(NUM_CLASSES)
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(NUM_CLASSES)
+        everything = Examples.of(x, ranks[y])
+        train, test = [], []
+        for digit in order:
+            positions = np.flatnonzero(y == digit)
+            rng.shuffle(positions)
+            test.append(positions[: self.test_per_class])
+            train.append(positions[self.test_per_class :])
+        return DataSplits(
+            train=everything.take(np.concatenate(train)),
+            test=everything.take(np.concatenate(test)),
+            num_classes=NUM_CLASSES,
+            class_names=tuple(f"digit {digit}" for digit in order),
+            mean=MEAN,
+            std=STD,
+        )
+
+
+def read_digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scikit-learn's digits: images (1797, 8, 8, 1) in [0, 1] and labels (1797,)."""
+    # Importing sklearn.datasets takes ten times as long as reading the file it ships.
+    spec = importlib.util.find_spec("sklearn")
+    folders = [] if spec is None else spec.submodule_search_locations or []
+    tables = [path for f in folders if (path := Path(f, "datasets", "data", "digits.csv.gz")).is_file()]
+    if tables:
+        table = np.loadtxt(tables[0], delimiter=",")
+        pixels, labels = table[:, :-1], table[:, -1]
+    else:
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+    return (pixels / 16).astype(np.float32).reshape(-1, 8, 8, 1), labels.astype(np.int64)
+
+
+build = Digits

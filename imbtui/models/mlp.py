@@ -1,0 +1,65 @@
+"""Fully connected network with ReLU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Literal
+
+from torch import Tensor, nn
+
+from imbtui.numerics.init import glorot_normal_, kaiming_normal_
+from imbtui.option_types import Count, Rate
+
+
+class MLP(nn.Module):
+    """Linear, (batch norm,) ReLU, (dropout) for every hidden layer, then the head; images are flattened.
+
+    Args:
+        input_shape: shape of one input, (C, H, W) or (D,).
+        make_head: makes the last layer for a feature width.
+        hidden: widths of the hidden layers; none: the head alone.
+        init: `default`: torch's; `kaiming_normal`: cao2019 §4; `glorot_normal`: frankle2019 §4. Both
+            leave a cosine head as it is.
+        dropout: probability that a hidden unit is zeroed while training.
+        batch_norm: normalise before each ReLU.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        make_head: Callable[[int], nn.Module],
+        *,
+        hidden: list[Count] = [128, 64],  # noqa: B006  a recipe's default; never changed
+        init: Literal["default", "kaiming_normal", "glorot_normal"] = "default",
+        dropout: Rate = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Flatten()]
+        width = prod(input_shape)
+        for units in hidden:
+            layers.append(nn.Linear(width, units))
+            if batch_norm:
+                layers.append(nn.BatchNorm1d(units))
+            layers.append(nn.ReLU())
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+            width = units
+        self.body = nn.Sequential(*layers)
+        self.head = make_head(width)
+        if init == "kaiming_normal":
+            kaiming_normal_(self)
+        elif init == "glorot_normal":
+            glorot_normal_(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map inputs (N, ...) to the last hidden layer (N, width)."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, ...) to logits (N, num_classes)."""
+        return self.head(self.features(x))
+
+
+build = MLP

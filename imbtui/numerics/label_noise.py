@@ -1,0 +1,83 @@
+"""Label noise as a matrix T of shape (K, K): T[i, j] is the probability that clean label i becomes j."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+MNIST_PAIRS = ((7, 1), (2, 7), (5, 6), (6, 5), (3, 8))
+"""Digits that are confused (patrini2017 §3)."""
+
+CIFAR10_PAIRS = ((9, 1), (2, 0), (3, 5), (5, 3), (4, 7))
+"""truck to automobile, bird to airplane, cat and dog, deer to horse (patrini2017 §3)."""
+
+
+def symmetric_noise(num_classes: int, rate: float) -> NDArray[np.float64]:
+    """Return T with 1 - rate on the diagonal and rate / (K - 1) elsewhere (patrini2017 §3).
+
+    The true class is excluded from the flips: `rate` is the expected share of changed labels.
+    """
+    matrix = np.full((num_classes, num_classes), rate / max(1, num_classes - 1))
+    np.fill_diagonal(matrix, 1 - rate if num_classes > 1 else 1.0)
+    return matrix
+
+
+def uniform_noise(num_classes: int, rate: float) -> NDArray[np.float64]:
+    """Return T for redrawing a share `rate` of the labels from all K classes (zhang2017, `partial`).
+
+    The true class may come out again: the expected share of changed labels is rate * (1 - 1 / K).
+    """
+    return (1 - rate) * np.eye(num_classes) + rate / num_classes
+
+
+def pair_noise(num_classes: int, rate: float, pairs: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Return T that sends each `(source, target)` class with probability `rate` (patrini2017 §3).
+
+    Classes that are the source of no pair stay clean.
+
+    Raises:
+        ValueError: a class is not in 0 .. K - 1, is its own target, or is the source of two pairs.
+    """
+    matrix = np.eye(num_classes)
+    seen = set()
+    for pair in pairs:
+        if len(pair) != 2:
+            raise ValueError(f"{list(pair)} is not a pair [from, to]")
+        source, target = pair
+        if not (0 <= source < num_classes and 0 <= target < num_classes):
+            raise ValueError(f"{list(pair)} names a class outside 0 to {num_classes - 1}")
+        if source == target:
+            raise ValueError(f"{list(pair)} sends a class to itself")
+        if source in seen:
+            raise ValueError(f"class {source} is sent to two classes")
+        seen.add(source)
+        matrix[source, source] = 1 - rate
+        matrix[source, target] = rate
+    return matrix
+
+
+def circular_pairs(num_classes: int) -> tuple[tuple[int, int], ...]:
+    """Return pairs that send every class to the next one and the last to the first."""
+    return tuple((i, (i + 1) % num_classes) for i in range(num_classes)) if num_classes > 1 else ()
+
+
+def draw_noisy_labels(
+    labels: NDArray[np.int64], matrix: NDArray[np.float64], rng: np.random.RandomState
+) -> NDArray[np.int64]:
+    """Return a label drawn for each example from its clean label's row of `matrix`, independently.
+
+    Args:
+        labels: clean labels (N,).
+        matrix: row-stochastic, (K, K).
+        rng: one uniform number is drawn an example, in order.
+    """
+    draws = rng.random_sample(len(labels))
+    cumulative = np.cumsum(matrix, axis=1)
+    cumulative /= cumulative[:, -1:]  # the last step is exactly 1: no draw falls behind it
+    noisy = labels.copy()
+    for label, steps in enumerate(cumulative):
+        mine = labels == label
+        noisy[mine] = np.searchsorted(steps, draws[mine], side="right")
+    return noisy
