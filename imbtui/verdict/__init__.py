@@ -1,0 +1,20 @@
+"""Verdicts: what the runs of a study say about its claims (contract §4)."""
+
+from imbtui.verdict.judge import by_digest, check_claims, judge, judge_study, members_of
+from imbtui.verdict.result import DID_NOT_HOLD, HELD, NOT_RUN, UNDECIDED, Verdict, overall
+from imbtui.verdict.sample import Member
+
+__all__ = [
+    "DID_NOT_HOLD",
+    "HELD",
+    "NOT_RUN",
+    "UNDECIDED",
+    "Member",
+    "Verdict",
+    "by_digest",
+    "check_claims",
+    "judge",
+    "judge_study",
+    "members_of",
+    "overall",
+]
