@@ -20,7 +20,15 @@ class Stopped(Exception):
     """The run was asked to stop; a checkpoint has been written."""
 
 
-def fit(run: Run, objective: Objective, stage: str, *, start: int = 0, stop: int | None = None) -> None:
+def fit(
+    run: Run,
+    objective: Objective,
+    stage: str,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    length: int | None = None,
+) -> None:
     """Train `objective` through one stage, or take over where an earlier attempt left it.
 
     A stage that had finished is loaded and left: restarting a run means calling everything again.
@@ -31,20 +39,23 @@ def fit(run: Run, objective: Objective, stage: str, *, start: int = 0, stop: int
         stage: name of the stage, unique in the run.
         start: step the schedules and the data order begin at (rewinding to step k starts at k).
         stop: step the stage ends before; None: the recipe's length.
+        length: steps that schedules count with; None: `stop`. A stage that only leads up to a rewind
+            point ends long before its schedules do.
 
     Raises:
         Stopped: the run was asked to stop.
     """
     stop = run.steps if stop is None else stop
+    length = stop if length is None else length
     if run.load_finished(stage, objective):
         return
     optimizer = make_optimizer(run.recipe.optimizer, objective.parameters())
     first = run.load_under_way(stage, objective, optimizer, start)
     net, optimizer = run.prepare(objective, optimizer)
     if first == start:
-        run.evaluate(Tick(stage, start - 1, run.steps_per_epoch, stop))
+        run.evaluate(Tick(stage, start - 1, run.steps_per_epoch, length))
     running = RunningMean()
-    for batch, t in run.clock(stage, first, stop):
+    for batch, t in run.clock(stage, first, stop, length):
         set_lr(optimizer, lr_at(run.recipe.schedule, run.recipe.optimizer.lr, t))
         net.train()
         optimizer.zero_grad()
@@ -69,7 +80,7 @@ def fit(run: Run, objective: Objective, stage: str, *, start: int = 0, stop: int
         if run.target_reached():
             break
     run.finish_stage(
-        stage, t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, stop), objective
+        stage, t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, length), objective
     )
 
 

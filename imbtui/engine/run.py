@@ -76,10 +76,15 @@ class Run:
 
     # What a plan calls
 
-    def fit(self, stage: str, *, start: int = 0, stop: int | None = None) -> None:
-        """Train the objective through one stage; returns at once, end state loaded, if it had finished."""
+    def fit(
+        self, stage: str, *, start: int = 0, stop: int | None = None, length: int | None = None
+    ) -> None:
+        """Train the objective through one stage; returns at once, end state loaded, if it had finished.
+
+        See `engine.fit.fit` for the points in time.
+        """
         self._reached = False
-        fit(self, self.objective, stage, start=start, stop=stop)
+        fit(self, self.objective, stage, start=start, stop=stop, length=length)
 
     def finished(self, stage: str) -> bool:
         """Whether an earlier attempt finished the stage."""
@@ -104,18 +109,18 @@ class Run:
 
     # What the loop calls
 
-    def clock(self, stage: str, first: int, stop: int) -> Iterator[tuple[Batch, Tick]]:
-        """Yield batches with their ticks from step `first` until before `stop`."""
+    def clock(self, stage: str, first: int, stop: int, length: int) -> Iterator[tuple[Batch, Tick]]:
+        """Yield batches with their ticks from step `first` until before `stop`, of `length` in all."""
         step = first
         device = self.context.device
         rank = self.accelerator.process_index
         while step < stop:
-            t = Tick(stage, step, self.steps_per_epoch, stop)
+            t = Tick(stage, step, self.steps_per_epoch, length)
             epoch = self.data["train"].epoch(
                 t.epoch, skip=step % self.steps_per_epoch, weights=self._sampling_weights(t)
             )
             for batch in epoch:
-                t = Tick(stage, step, self.steps_per_epoch, stop)
+                t = Tick(stage, step, self.steps_per_epoch, length)
                 reseed(seed_of(self.recipe.seed, "step", step, rank), device)
                 yield batch, t
                 step += 1

@@ -14,7 +14,7 @@ class Tick:
         stage: name of the stage (`train` unless a method plans several).
         step: steps done before this one, from 0.
         steps_per_epoch: steps in an epoch, at least 1.
-        stop: steps in the whole stage.
+        stop: steps in the whole stage, as schedules count them.
     """
 
     stage: str
@@ -57,8 +57,8 @@ class Tick:
         return math.ceil(float(when[:-1]) / 100 * self.stop)
 
     def reached(self, when: int | str) -> bool:
-        """Whether this step is at or after the point in time `when`."""
-        return self.step >= self.step_of(when)
+        """Whether this step is at or after the point in time `when`; before the first counts as the first."""
+        return max(self.step, 0) >= self.step_of(when)
 
     def due(self, every: int | str) -> bool:
         """Whether this step completes a multiple of the interval `every`, or the stage."""
