@@ -1,0 +1,1 @@
+"""Curves as text, for the shell and the dashboard."""

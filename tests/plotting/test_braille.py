@@ -1,0 +1,127 @@
+"""The chart renderer: what is drawn where, and that nothing is lost or made up."""
+
+from __future__ import annotations
+
+import math
+import time
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbtui.plotting import braille
+from imbtui.plotting.braille import Series, draw, labels, legend, render, ticks
+
+NUMBERS = st.one_of(st.floats(-1e12, 1e12), st.sampled_from([math.nan, math.inf, -math.inf, 0.0]))
+
+
+def inked(lines: list[str]) -> int:
+    return sum("\u2800" < c <= "\u28ff" for line in lines for c in line)
+
+
+@given(
+    st.lists(st.lists(NUMBERS, max_size=80), max_size=4),
+    st.integers(0, 120),
+    st.integers(0, 40),
+    st.booleans(),
+)
+def test_any_numbers_in_any_size_fit_their_frame(
+    values: list[list[float]], width: int, height: int, log_y: bool
+) -> None:
+    series = [Series(f"s{i}", range(len(y)), y) for i, y in enumerate(values)]
+    lines = render(series, width, height, log_y=log_y, x_label="epoch")
+    assert len(lines) == height
+    assert all(len(line) <= max(width, 0) for line in lines)
+
+
+def test_a_rising_line_goes_from_bottom_left_to_top_right() -> None:
+    chart = draw([Series("up", [0, 10], [0, 1])], 40, 10)
+    lines = chart.lines
+    assert lines[0][-1] in "⠈⠉⠁⠔⠊⡠⠐⠒⢀⡀" and lines[0][chart.left] == " "
+    assert lines[7][chart.left] != " " and lines[7][-1] == " "
+
+
+def test_a_single_spike_among_a_hundred_thousand_points_is_seen() -> None:
+    y = array("d", bytes(8 * 100_000))
+    y[31_415] = 1.0
+    lines = render([Series("spike", range(100_000), y)], 80, 12)
+    top = lines[0]
+    assert sum("\u2800" < c <= "\u28ff" for c in top) == 1
+    assert 80 * 0.25 < next(i for i, c in enumerate(top) if "\u2800" < c) < 80 * 0.4
+
+
+def test_series_differ_by_pattern_alone() -> None:
+    x = list(range(50))
+    flat = [0.5] * 50
+    inks = [inked(render([Series("a", x, flat, pattern=p)], 60, 8)) for p in range(len(braille.PATTERNS))]
+    rows = ["".join(render([Series("a", x, flat, pattern=p)], 60, 8)) for p in range(len(braille.PATTERNS))]
+    assert len(set(rows)) == len(rows)
+    assert inks[0] == max(inks)
+
+
+def test_each_piece_names_its_series() -> None:
+    chart = draw([Series("low", [0, 9], [0, 0]), Series("high", [0, 9], [1, 1])], 40, 8)
+    roles = {role for row in chart.rows for text, role in row if inked([text])}
+    assert roles == {0, 1}
+    assert [role for text, role in chart.rows[0] if inked([text])] == [1]
+
+
+def test_values_that_are_no_numbers_leave_the_rest() -> None:
+    y = [1.0, math.nan, 2.0, math.inf, 3.0]
+    assert render([Series("a", range(5), y)], 40, 8) == render([Series("a", [0, 2, 4], [1, 2, 3])], 40, 8)
+
+
+def test_a_log_axis_has_powers_of_ten_and_leaves_out_what_has_no_logarithm() -> None:
+    lines = render([Series("a", range(5), [100, 10, 1, 0.1, 0])], 40, 14, log_y=True)
+    shown = [line.split("┤")[0].strip() for line in lines if "┤" in line]
+    assert shown == ["100", "10", "1", "0.1"]
+
+
+def test_nothing_to_draw_is_an_empty_frame() -> None:
+    assert render([], 40, 6) == [""] * 6
+    assert render([Series("a", [], [])], 40, 6) == [""] * 6
+
+
+def test_one_point_and_a_constant_are_drawn() -> None:
+    assert inked(render([Series("a", [5], [0.3])], 40, 8)) == 1
+    assert inked(render([Series("a", [0, 1], [0.3, 0.3])], 40, 8)) > 20
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "count", "expected"),
+    [
+        (0.0, 1.0, 6, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.0, 200.0, 5, [0, 50, 100, 150, 200]),
+        (0.013, 0.019, 4, [0.014, 0.016, 0.018]),
+        (-3.0, 4.0, 4, [-2, 0, 2, 4]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, count: int, expected: list[float]) -> None:
+    assert ticks(low, high, count) == pytest.approx(expected)
+
+
+def test_labels_have_the_decimals_they_need() -> None:
+    assert labels([0.2, 0.4]) == ["0.2", "0.4"]
+    assert labels([0, 50, 100]) == ["0", "50", "100"]
+    assert labels([0.05, 0.1]) == ["0.05", "0.10"]
+    assert labels([1e-6, 2e-6]) == ["1e-6", "2e-6"]
+    assert labels([0, 2e7]) == ["0", "2e7"]
+
+
+def test_the_legend_shows_pattern_and_label() -> None:
+    text = "".join(piece for piece, _ in legend([Series("train", [], []), Series("test", [], [])]))
+    assert text.endswith("test") and "train  " in text
+    assert len({braille.SAMPLES[i] for i in range(4)}) == 4
+
+
+def test_two_long_series_are_drawn_in_milliseconds() -> None:
+    x = array("d", range(100_000))
+    y = array("d", (math.sin(i / 3000) for i in range(100_000)))
+    series = [Series("a", x, y), Series("b", x, array("d", (v + 0.5 for v in y)))]
+    took = []
+    for _ in range(5):
+        start = time.process_time()
+        render(series, 120, 40)
+        took.append(time.process_time() - start)
+    assert min(took) < 0.05
