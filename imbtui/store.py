@@ -375,20 +375,19 @@ def read(run: RunPaths) -> RunView:
 
 
 def _state(run: RunPaths, state: Any, attempt: int) -> tuple[str, str]:
-    if not isinstance(state, dict) or state.get("attempt") != attempt:
-        return "queued", ""
-    if state.get("state") == "ended":
-        return ("stopped" if state.get("how") == "stopped" else "crashed"), _phrase(state.get("reason"))
+    known = state if isinstance(state, dict) and state.get("attempt") == attempt else {}
+    if known.get("state") == "ended":
+        return ("stopped" if known.get("how") == "stopped" else "crashed"), _phrase(known.get("reason"))
     ranks = registered(run, attempt)
+    if any(rank.alive() for rank in ranks):
+        return "running", ""
     if ranks:
-        if any(rank.alive() for rank in ranks):
-            return "running", ""
         # The result is written before a rank leaves, so it is looked for once more.
         late = files.read_json(run.result)
         if isinstance(late, dict) and late.get("attempt") == attempt and late.get("state") in STATES:
             return late["state"], _phrase(late.get("reason"))
         return "crashed", "its process is gone"
-    launcher = Identity.from_json(state)
+    launcher = Identity.from_json(known)
     return "queued", "starting" if launcher is not None and launcher.alive() else ""
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from imbtui import store
+from imbtui.paths import RunPaths, RunsPaths
 
 REPOSITORY = Path(__file__).parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -28,3 +32,58 @@ def data_root(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no real data: set IMBTUI_DATA to a folder in torchvision's layout")
     monkeypatch.setenv("IMBTUI_DATA", str(root))
     return root
+
+
+MakeRuns = Callable[..., list[RunPaths]]
+
+TINY = """
+title = "tiny"
+seeds = [0]
+[dataset]
+name = "digits"
+protocol = "long_tail"
+[[corruptions]]
+name = "long_tail"
+ratio = 100
+n_max = 120
+[augmentation]
+input_noise = 0.1
+[model]
+name = "mlp"
+hidden = [32]
+[loss]
+name = "cross_entropy"
+normalise = "weights"
+[optimizer]
+lr = 0.05
+momentum = 0.9
+[train]
+epochs = 3
+batch_size = 64
+threads = 1
+"""
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> RunsPaths:
+    """An empty runs folder."""
+    folder = RunsPaths(tmp_path / "runs")
+    store.ensure_folder(folder)
+    return folder
+
+
+@pytest.fixture
+def make_runs(runs: RunsPaths, tmp_path: Path) -> MakeRuns:
+    """Create the run folders of a recipe's text (default: a tiny one), with `KEY=VALUE` overrides."""
+    from imbtui.recipe import load_study
+
+    def make(
+        *assignments: str, toml: str = TINY, name: str = "tiny", gpus: list[int] | str | None = "cpu"
+    ) -> list[RunPaths]:
+        path = tmp_path / f"{name}.toml"
+        path.write_text(toml)
+        study = load_study(path, assignments)
+        store.record_study(runs, study)
+        return [runs.run(store.create(runs, p, study=study, gpus=gpus, here=False)) for p in study.runs]
+
+    return make

@@ -28,6 +28,12 @@ def main(arguments: list[str]) -> int:
             continue
         provenance = session.provenance(_source_folder(run))
         failed += _train(run, provenance) if several else _train_in_child(run, provenance)
+    if several:
+        import torch.distributed
+
+        # Left to the interpreter's exit, the group's threads abort the process.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     return 1 if failed else 0
 
 

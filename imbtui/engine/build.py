@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from imbtui import files, paths, plugins
@@ -35,6 +36,8 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
     torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.use_deterministic_algorithms(recipe.train.deterministic)
+    # Accelerate keeps the precision of the first run of a process for all that follow.
+    AcceleratorState._reset_state()
     return Accelerator(mixed_precision=PRECISIONS[precision])
 
 

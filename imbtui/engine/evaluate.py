@@ -35,7 +35,7 @@ def evaluate(
         shots: fewer than the first are few-shot, more than the second many-shot.
     """
     objective.eval()
-    metrics = ClassificationMetrics(class_counts, shots=(shots[0], shots[1]))
+    metrics = ClassificationMetrics(len(class_counts), class_counts, shots, device=class_counts.device)
     loss_sum = torch.zeros(2, dtype=torch.float64, device=class_counts.device)
     for batch in batches.evaluation():
         logits = objective.model(batch.x)

@@ -76,9 +76,7 @@ class Run:
 
     # What a plan calls
 
-    def fit(
-        self, stage: str, *, start: int = 0, stop: int | None = None, length: int | None = None
-    ) -> None:
+    def fit(self, stage: str, *, start: int = 0, stop: int | None = None, length: int | None = None) -> None:
         """Train the objective through one stage; returns at once, end state loaded, if it had finished.
 
         See `engine.fit.fit` for the points in time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -104,7 +105,7 @@ def _plugin(key: str, table: Any, where: str, allow_plugins: bool) -> schema.Plu
     owned = {k: v for k, v in table.items() if k in ENGINE_KEYS[key]}
     given = {k: v for k, v in table.items() if k not in ENGINE_KEYS[key]}
     form = options_model(kind, name)
-    known = [*form.model_fields, *(k for k in ENGINE_KEYS[key] if k != "name")]
+    known = [*form.model_fields, *ENGINE_KEYS[key]]
     for option in given:
         if option not in form.model_fields:
             raise UserError(
@@ -115,6 +116,7 @@ def _plugin(key: str, table: Any, where: str, allow_plugins: bool) -> schema.Plu
     return check(model, {**owned, "options": plain}, where)
 
 
+@functools.cache
 def options_model(kind: str, name: str) -> type[BaseModel]:
     """Return a model of a plug-in's options, made from its signature."""
     fields: dict[str, Any] = {}

@@ -1,0 +1,285 @@
+"""Whole runs: a recipe in, a run folder out; killed, stopped, resumed and spread over processes."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from imbtui import files, store
+from imbtui.paths import RunPaths
+
+MakeRuns = Callable[..., list[RunPaths]]
+Train = Callable[..., dict[str, Any]]
+StartTrainer = Callable[..., subprocess.Popen[bytes]]
+
+
+def rows_of(run: RunPaths) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.metrics.read_text().splitlines()]
+
+
+def timeless(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in row.items() if k != "time" and not k.startswith("running/")}
+
+
+def evaluations(run: RunPaths) -> list[dict[str, Any]]:
+    return [timeless(row) for row in rows_of(run) if "test/accuracy" in row]
+
+
+def resume(run: RunPaths) -> None:
+    submit = json.loads(run.submit.read_text())
+    store.update_submit(run, attempt=submit["attempt"] + 1)
+
+
+def test_a_run_leaves_a_whole_folder(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs()
+    result = train(run)
+    assert result["state"] == "finished", run.result.read_text()
+    assert result["epochs"] == 3
+    rows = rows_of(run)
+    assert [row["epoch"] for row in rows if "test/accuracy" in row] == [0, 1, 2, 3]
+    last = rows[-1]
+    for split in ("train", "test"):
+        for name in (
+            "loss",
+            "accuracy",
+            "error",
+            "balanced_accuracy",
+            "many_accuracy",
+            "few_accuracy",
+            "ece",
+            "nll",
+        ):
+            assert 0 <= last[f"{split}/{name}"] < 100, name
+        assert len(last[f"{split}/class_accuracy"]) == 10
+    assert result["metrics"]["test/accuracy"] == last["test/accuracy"]
+    assert result["best"] is None, "nothing is selected on test data"
+    env = json.loads(run.env.read_text())
+    assert env["class_counts"] == [120, 71, 43, 25, 15, 9, 5, 3, 2, 1]
+    assert store.read(run).state == "finished"
+
+
+def test_training_learns(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs("train.epochs=30", "corruptions.long_tail=false", "train.evaluate_every=10")
+    assert train(run)["metrics"]["test/accuracy"] > 0.9
+
+
+def test_with_validation_the_best_epoch_is_stored_beside_the_last(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs("dataset.protocol=split", "corruptions.long_tail=false", "train.epochs=5")
+    result = train(run)
+    assert result["best"]["selected_on"] == "val/balanced_accuracy"
+    best = max(evaluations(run), key=lambda row: row["val/balanced_accuracy"])
+    assert result["best"]["test/accuracy"] == best["test/accuracy"]
+    stored = torch.load(run.checkpoints / "best.pt", weights_only=True)
+    assert stored["best"]["epoch"] == best["epoch"]
+
+
+@pytest.mark.parametrize("when", ["5it", "8it", "13it"])
+def test_stopping_and_resuming_changes_nothing(
+    make_runs: MakeRuns, train: Train, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, disturbed = *make_runs(), *make_runs()
+    train(undisturbed)
+    steps = int(when[:-2])
+
+    class Countdown(list):
+        """A stop flag that is raised after a number of looks."""
+
+        looks = 0
+
+        def __bool__(self) -> bool:
+            Countdown.looks += 1
+            return Countdown.looks == steps
+
+    assert train(disturbed, stop_flag=Countdown())["state"] == "stopped"
+    assert store.read(disturbed).state == "stopped"
+    resume(disturbed)
+    result = train(disturbed)
+    assert result["state"] == "finished"
+    assert evaluations(disturbed) == evaluations(undisturbed)
+
+
+def test_sigterm_writes_a_checkpoint_and_a_result(make_runs: MakeRuns, start_trainer: StartTrainer) -> None:
+    (run,) = make_runs("train.epochs=100000", "train.evaluate_every=50000")
+    process = start_trainer(run)
+    wait_for(lambda: run.metrics.exists() and run.metrics.stat().st_size > 0, process)
+    (rank,) = store.registered(run, 1)
+    assert store.read(run).state == "running"
+    rank.signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    result = json.loads(run.result.read_text())
+    assert result["state"] == "stopped"
+    assert torch.load(run.checkpoints / "last.pt", weights_only=True)["step"] > 0
+
+
+def test_killed_at_random_moments_and_resumed_it_ends_the_same(
+    make_runs: MakeRuns, start_trainer: StartTrainer
+) -> None:
+    """Must show 6, with three kills; the slow version has ten."""
+    kill_and_compare(make_runs, start_trainer, kills=3)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_and_resumed_it_ends_the_same(
+    make_runs: MakeRuns, start_trainer: StartTrainer
+) -> None:
+    kill_and_compare(make_runs, start_trainer, kills=10)
+
+
+def kill_and_compare(make_runs: MakeRuns, start_trainer: StartTrainer, *, kills: int) -> None:
+    settings = (
+        "train.epochs=60",
+        "train.evaluate_every=10",
+        "train.checkpoint_every=7it",
+        "methods.class_weights=true",
+    )
+    undisturbed, disturbed = *make_runs(*settings), *make_runs(*settings)
+    assert start_trainer(undisturbed).wait(timeout=120) == 0
+    seconds = json.loads(undisturbed.result.read_text())["seconds"]
+    rng = random.Random(0)
+    killed = 0
+    while killed < kills:
+        process = start_trainer(disturbed)
+        wait_for(lambda: bool(store.registered(disturbed, store.read(disturbed).attempt)), process)
+        (rank,) = store.registered(disturbed, store.read(disturbed).attempt)
+        # The moment is random on purpose; nothing waits for it to have happened.
+        time.sleep(rng.uniform(0, 0.6 * seconds))
+        if rank.signal(signal.SIGKILL):
+            killed += 1
+        process.wait(timeout=30)
+        if store.read(disturbed).state == "finished":
+            break
+        assert store.read(disturbed).state == "crashed"
+        resume(disturbed)
+    assert killed
+    assert start_trainer(disturbed).wait(timeout=120) == 0
+    assert evaluations(disturbed) == evaluations(undisturbed)
+    same = [
+        torch.load(r.checkpoints / "stage-train.pt", weights_only=True)["objective"]
+        for r in (undisturbed, disturbed)
+    ]
+    assert all(torch.equal(same[0][k], same[1][k]) for k in same[0])
+
+
+def test_a_crash_in_a_pack_costs_only_its_own_run(make_runs: MakeRuns, start_trainer: StartTrainer) -> None:
+    first, second, third = (make_runs(f"split_seed={n}")[0] for n in range(3))
+    files.write_atomic(second.recipe, second.recipe.read_text().replace('name = "mlp"', 'name = "mlpp"'))
+    assert start_trainer(first, second, third).wait(timeout=60) == 1
+    states = [store.read(run).state for run in (first, second, third)]
+    assert states == ["finished", "failed", "finished"]
+    assert 'Did you mean "mlp"' in store.read(second).reason
+
+
+def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train: Train) -> None:
+    """Parameters agree between ranks to the bit, and with one process up to rounding."""
+    settings = [
+        (
+            "methods.class_weights=true",
+            "augmentation.input_noise=0.0",
+            f"loss.normalise={normalise}",
+            "optimizer.lr=0.001",
+        )
+        for normalise in ("batch", "weights", "sum")
+    ]
+    pairs = [(*make_runs(*s), *make_runs(*s)) for s in settings]
+    spread(*(together for _, together in pairs))
+    for alone, together in pairs:
+        train(alone)
+        assert store.read(together).state == "finished"
+        single, double = (
+            torch.load(r.checkpoints / "stage-train.pt", weights_only=True)["objective"]
+            for r in (alone, together)
+        )
+        for name in single:
+            torch.testing.assert_close(single[name], double[name], atol=2e-5, rtol=1e-4)
+        assert json.loads(together.env.read_text())["processes"] == 2
+        for key in ("test/accuracy", "test/ece", "train/loss"):
+            assert evaluations(together)[-1][key] == pytest.approx(evaluations(alone)[-1][key], abs=1e-3)
+
+
+def spread(*runs: RunPaths) -> None:
+    """Train runs on two CPU processes and check that their parameters end equal to the bit."""
+    import os
+    import sys
+
+    code = (
+        "import sys, torch, torch.distributed as dist\n"
+        "from imbtui.engine import run as r, __main__ as m\n"
+        "finish = r.Run.finish_stage\n"
+        "def check(self, stage, t, objective):\n"
+        "    for p in objective.state_dict().values():\n"
+        "        p = p.detach().double(); both = [torch.empty_like(p) for _ in range(2)]\n"
+        "        dist.all_gather(both, p); assert torch.equal(*both), 'ranks differ'\n"
+        "    finish(self, stage, t, objective)\n"
+        "r.Run.finish_stage = check\n"
+        "sys.exit(m.main(sys.argv[1:]))\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "--no-python",
+    ]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", code, *(str(run.root) for run in runs)],
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+
+
+def test_bad_data_fails_with_a_sentence(
+    make_runs: MakeRuns, train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = make_runs("corruptions.long_tail.n_max=500")
+    result = train(run)
+    assert result["state"] == "failed"
+    assert "\n" not in result["reason"]
+
+
+def test_an_early_target_ends_the_run(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs(
+        "train.epochs=50",
+        'train.until={metric = "train/accuracy", reaches = 0.5}',
+        "corruptions.long_tail=false",
+    )
+    result = train(run)
+    assert result["state"] == "finished"
+    assert 0 < result["epochs"] < 50
+    assert result["metrics"]["train/accuracy"] >= 0.5
+
+
+@pytest.mark.parametrize("precision", ["bf16", "tf32", "fp64"])
+def test_precisions_train(make_runs: MakeRuns, train: Train, precision: str) -> None:
+    (run,) = make_runs(f"train.precision={precision}")
+    result = train(run)
+    assert result["state"] == "finished", result["reason"]
+    state = torch.load(run.checkpoints / "stage-train.pt", weights_only=True)["objective"]
+    expected = torch.float64 if precision == "fp64" else torch.float32
+    assert {v.dtype for k, v in state.items() if k.startswith("model.")} == {expected}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 trains where there is a GPU")
+def test_fp16_without_a_gpu_says_so(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs("train.precision=fp16")
+    assert "fp16 needs a GPU" in train(run)["reason"]
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the trainer ended early"
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.01)
