@@ -1,0 +1,148 @@
+"""The command line: which commands there are, and what becomes of their errors.
+
+Command files import nothing heavy at their top, so that `imbtui --help` stays cheap; each imports what it
+needs when it is called.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from imbtui import __version__
+from imbtui.cli import options, output
+from imbtui.errors import UserError
+
+# A command is a file of this folder with a function `command` and its EXAMPLES, or with a Typer `group`.
+PANELS: dict[str, tuple[str, ...]] = {
+    "Runs": ("ls", "show"),
+    "Studies": ("recipes",),
+}  # fmt: skip
+LONGEST_COMPLAINT = 12  # lines
+
+# The base of everything typer itself raises about a command line.
+_UsageProblem: Any = typer.BadParameter.__bases__[0].__bases__[0]
+
+
+class _Root(TyperGroup):
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands by panel."""
+        for panel, names in PANELS.items():
+            with formatter.section(panel):
+                room = formatter.width - 12
+                formatter.write_dl([(n, self.commands[n].get_short_help_str(room)) for n in names])
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `imbtui ls | head`: the reader has what it wanted
+            output.mute()
+            return 0
+        return result
+
+
+def build() -> typer.Typer:
+    """Return the whole command line."""
+    app = typer.Typer(
+        name="imbtui",
+        cls=_Root,
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        epilog=options.examples("imbtui run quickstart", "imbtui ls", "imbtui show @last"),
+    )
+    app.callback()(_main)
+    for panel, names in PANELS.items():
+        for name in names:
+            _add(app, import_module(f"imbtui.cli.{name}"), name, panel)
+    return app
+
+
+def _add(app: typer.Typer, module: ModuleType, name: str, panel: str) -> None:
+    if hasattr(module, "group"):
+        app.add_typer(module.group, name=name, rich_help_panel=panel)
+        return
+    epilog = options.examples(*module.EXAMPLES)
+    app.command(
+        name,
+        cls=getattr(module, "CLASS", None),
+        help=options.paragraphs(module.command.__doc__),
+        epilog=epilog,
+        rich_help_panel=panel,
+    )(module.command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"imbtui {__version__}")
+        raise typer.Exit
+
+
+def _main(
+    ctx: typer.Context,
+    runs: options.Runs = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Experiments on class imbalance, label noise and pruning, run and compared in the terminal.
+
+    Without a command: the dashboard.
+    """
+    options.set_runs_everywhere(runs)
+    if ctx.invoked_subcommand is not None:
+        return
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "the dashboard needs a terminal", hint="`imbtui ls` lists runs, `imbtui --help` the rest."
+        )
+    from imbtui.tui.app import run as open_dashboard
+
+    open_dashboard(options.runs_paths(runs))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Errors of the user's become one complaint on stderr and 2; errors of the program pass through with
+    their traceback.
+
+    Args:
+        arguments: default: those of the process.
+    """
+    try:
+        code = build()(
+            args=None if arguments is None else list(arguments), prog_name="imbtui", standalone_mode=False
+        )
+    except UserError as error:
+        _complain(output.complaint(error))
+        return 2
+    except _UsageProblem as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "imbtui"
+        _complain(f"{error.format_message()}\nTry `{command} --help`.")
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _complain(text: str) -> None:
+    lines = text.splitlines() or [""]
+    if len(lines) > LONGEST_COMPLAINT:
+        lines = [*lines[: LONGEST_COMPLAINT - 1], "..."]
+    output.say("\n".join(["imbtui: " + lines[0], *lines[1:]]))
+
+
+def run() -> None:
+    """Run the process's command line and exit."""
+    sys.exit(main())
