@@ -339,7 +339,7 @@ def _among(key: str, choices: list[Any], *, wanted: bool) -> Predicate:
         values = value if isinstance(value, list) else [value]
         if not values and None in choices:
             return wanted
-        return wanted == any(_equal(v, c) for v in values for c in choices)
+        return wanted == any(equal(v, c) for v in values for c in choices)
 
     return predicate
 
@@ -368,8 +368,8 @@ def _anywhere(word: str) -> Predicate:
     return predicate
 
 
-def _equal(value: Any, choice: Any) -> bool:
-    """Equality of a run's value with a written one; text compares with numbers by its spelling."""
+def equal(value: Any, choice: Any) -> bool:
+    """Whether a run's value is the one somebody wrote; text compares with numbers by its spelling."""
     if isinstance(value, bool) or isinstance(choice, bool) or value is None or choice is None:
         return value is choice
     if isinstance(value, int | float) and isinstance(choice, int | float):

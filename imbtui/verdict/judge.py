@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imbtui.errors import UserError
+from imbtui.members import Member, Run, members_of
 from imbtui.metrics import Reader, parse_at
 from imbtui.verdict.kinds import KINDS, Evidence
 from imbtui.verdict.result import DID_NOT_HOLD, HELD, NOT_RUN, UNDECIDED, Verdict
-from imbtui.verdict.sample import Member, NotRun, Run, Sample, Undecided
+from imbtui.verdict.sample import NotRun, Sample, Undecided
 
 if TYPE_CHECKING:
     from imbtui.recipe import Claim
@@ -82,7 +83,7 @@ def judge_study(record: Mapping[str, Any], runs: Mapping[str, Run]) -> list[Verd
 
     Args:
         record: the study's record, see `recipe.Study.record`.
-        runs: runs by digest, see `by_digest`.
+        runs: runs by digest, see `members.by_digest`.
     """
     from imbtui.recipe.resolve import check
     from imbtui.recipe.schema import Claim
@@ -135,28 +136,6 @@ def check_claims(record: Mapping[str, Any]) -> None:
         except UserError as error:
             place = f"{where}, {error.where}" if error.where else where
             raise UserError(error.sentence, where=place, hint=error.hint) from None
-
-
-def members_of(record: Mapping[str, Any], runs: Mapping[str, Run]) -> list[Member]:
-    """Return a study's members with the runs that were made for them."""
-    return [
-        Member(m.get("arm"), m.get("point", {}), m["seed"], runs.get(m["digest"]))
-        for m in record.get("members", [])
-    ]
-
-
-def by_digest(views: Iterable[Any]) -> dict[str, Any]:
-    """Return the run that stands for each digest: the newest finished one, else the newest."""
-    found: dict[str, Any] = {}
-    for view in views:
-        known = found.get(view.digest)
-        if known is None or _rank(view) > _rank(known):
-            found[view.digest] = view
-    return found
-
-
-def _rank(view: Any) -> tuple[bool, int]:
-    return view.state == "finished", view.order
 
 
 def _conclude(claim: Claim, evidence: Evidence) -> tuple[str, str]:

@@ -5,39 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from imbtui.errors import UserError, did_you_mean
+from imbtui.members import Member
 from imbtui.metrics import NotMeasured, Reader
-from imbtui.metrics import Run as MeasuredRun
 from imbtui.verdict.expression import Expression, Reference
 
 Conditions = Mapping[str, Any]
 """Which runs are meant: `arm` and grid keys with their values; what is left out is averaged over."""
-
-
-class Run(MeasuredRun, Protocol):
-    """What a verdict reads of a run; `store.RunView` is one."""
-
-    @property
-    def state(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Member:
-    """One run that a study asks for.
-
-    Attributes:
-        arm: its arm's label; None in a study without arms.
-        point: its values of the grid's keys.
-        run: its newest run; None: there is none.
-    """
-
-    arm: str | None
-    point: Mapping[str, Any]
-    seed: int
-    run: Run | None = None
 
 
 class NotRun(Exception):
@@ -170,9 +146,9 @@ class Sample:
             source = member
             if reference.arm is not None:
                 source = self._find[reference.arm, _point_key(member.point), member.seed]
-            if source.run is None or source.run.state != "finished":
-                state = "never run" if source.run is None else source.run.state
-                seeds = self._missing.setdefault((_label(source), state), [])
+            run = source.finished
+            if run is None:
+                seeds = self._missing.setdefault((source.label, source.state), [])
                 if source.seed not in seeds:
                     seeds.append(source.seed)
                 complete = False
@@ -180,16 +156,16 @@ class Sample:
             try:
                 stage = reference.stage if reference.stage is not None else self._stage
                 if reference.comparison is not None:
-                    return self._reader.reach(source.run, reference.name, reference.comparison, stage)
-                return self._reader.value(source.run, reference.name, reference.at or self._at, stage)
+                    return self._reader.reach(run, reference.name, reference.comparison, stage)
+                return self._reader.value(run, reference.name, reference.at or self._at, stage)
             except NotMeasured as error:
-                self._unmeasured.append(f"{_seeds(_label(source), [source.seed])}: {error}")
+                self._unmeasured.append(f"{_seeds(source.label, [source.seed])}: {error}")
                 complete = False
                 return math.nan
 
         value = expression.evaluate(look_up)
         if complete and not math.isfinite(value):
-            self._not_finite.setdefault(_label(member), []).append(member.seed)
+            self._not_finite.setdefault(member.label, []).append(member.seed)
         return value
 
 
@@ -198,17 +174,12 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _label(member: Member) -> str:
-    parts = [member.arm or "", ", ".join(f"{k.rsplit('.', 1)[-1]} = {v}" for k, v in member.point.items())]
-    return ", ".join(part for part in parts if part)
-
-
 def _point_key(point: Mapping[str, Any]) -> str:
     return json.dumps(point, sort_keys=True, default=str)
 
 
 def _seeds(label: str, seeds: Sequence[int]) -> str:
-    return f"{label} seed{'s' * (len(seeds) > 1)} {_span(seeds)}".strip()
+    return f"{label}, seed{'s' * (len(seeds) > 1)} {_span(seeds)}".removeprefix(", ")
 
 
 def _span(seeds: Sequence[int]) -> str:
