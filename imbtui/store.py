@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui import files
 from imbtui.errors import UserError
-from imbtui.paths import RunPaths, RunsPaths, host
+from imbtui.paths import RunPaths, RunsPaths, data_root, host
 from imbtui.processes import Identity
 
 if TYPE_CHECKING:
@@ -279,6 +279,7 @@ def create(
         "overrides": list(study.overrides),
         "gpus": gpus if gpus is not None else launch.gpus,
         "here": here,
+        "data": str(data_root().absolute()),
         "processes": launch.processes,
         "threads": planned.recipe.train.threads,
         "pack": planned.recipe.train.pack,
