@@ -31,17 +31,21 @@ def prune_count(rate: float, survivors: int, *, compat: Rule | None = None, else
     return round(rate * survivors) + (compat == "google")
 
 
-def remaining_counts(size: int, rate: float, rounds: int) -> list[int]:
-    """Return the weights left of a scope after 0, 1, ..., `rounds` rounds (frankle2019 §5).
+def remaining_counts(
+    size: int, rate: float, rounds: int, *, compat: Rule | None = None, elsewhere: int = 0
+) -> list[int]:
+    """Return the weights left of a scope after 0, 1, ..., `rounds` rounds, without ties (frankle2019 §5).
 
     Args:
         size: weights of the scope.
         rate: share of the survivors to remove in each round.
         rounds: number of rounds.
+        compat, elsewhere: see `prune_count`.
     """
     counts = [size]
     for _ in range(rounds):
-        counts.append(counts[-1] - prune_count(rate, counts[-1]))
+        gone = prune_count(rate, counts[-1], compat=compat, elsewhere=elsewhere)
+        counts.append(max(0, counts[-1] - gone))
     return counts
 
 

@@ -1,0 +1,334 @@
+"""Iterative magnitude pruning with rewinding: train, prune, rewind, repeat (lottery tickets, frankle2019)."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.method import Method
+from imbtui.engine.seeding import seed_of
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError, did_you_mean
+from imbtui.numerics.pruning import density, magnitude_masks, one_shot_rate, remaining_counts, shuffled_masks
+from imbtui.option_types import Count, NonNegativeInt, Rate, When
+
+if TYPE_CHECKING:
+    from imbtui.engine.run import Run
+
+WHERE = "methods.lottery"
+REWIND = "rewind"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose weight can be pruned.
+
+    Attributes:
+        name: its dotted name in the model.
+        weight: the parameter that is pruned.
+        kind: which rate is meant for it.
+    """
+
+    name: str
+    weight: nn.Parameter
+    kind: Literal["linear", "conv", "output"]
+
+
+class Lottery(Method):
+    """Plans stages `level-0` (dense) to `level-<rounds>`; level n is what n prunings left (frankle2019 §3).
+
+    Every level starts from the rewind point with a fresh optimizer, schedules, batch order and batch-norm
+    statistics of that point, and trains for the recipe's length. After it the smallest weights are
+    removed. Removed weights are exactly zero in every forward pass and get no gradient, so that they stay
+    so through momentum and weight decay.
+
+    Pruned are the weights of linear and convolution layers; biases and batch norm never. A cosine head is
+    not pruned either: its columns are normalised before use, so their magnitudes rank nothing. Densities
+    are shares of all weight tensors, those of layers that are never pruned included (§2).
+
+    Masks are buffers, and artefacts `masks-<stage>.safetensors` (bool, by parameter name). Each stage logs
+    `lottery/level`, `density`, `pruned_fraction`, `remaining` and `remaining/<layer>`.
+
+    Args:
+        rounds: prunings; `rounds` + 1 networks are trained.
+        rate: share of the surviving weights that a round removes.
+        output_rate: instead of `rate` for the output layer (the model's `head`); 0.1 in the paper.
+        conv_rate: instead of `rate` for convolutions.
+        scope: rank weights within each `layer`, or over all layers together (`global`).
+        exclude: layers that are never pruned, by name or part of it (`"head"`, `"blocks.0"`).
+        strategy: `resetting`: every level starts from the rewind point. `continued`: weights are kept
+            between rounds and only the last level starts from it.
+        one_shot: prune once, to what `rounds` rounds would leave: stages `level-0`, `level-<rounds>`.
+        rewind: point in time of the dense run that survivors go back to, reached in a stage `rewind` of
+            its own; 0: their initial values.
+        controls: trained beside a level, from the rewind point, before it, in stages such as
+            `level-6-random_mask`: `random_reinit`: the level's mask on newly drawn weights;
+            `random_mask`: the mask shuffled within each layer; `random_mask_global`: over all layers.
+        control_rounds: levels that get controls; none: the last.
+        compat: count as released code does, which removes one weight more: `google` (the authors' first
+            code) or `open_lth` (needs scope `global`).
+        allow_empty: permit that a scope loses all its weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: Count = 5,
+        rate: Rate = 0.2,
+        output_rate: Rate | None = None,
+        conv_rate: Rate | None = None,
+        scope: Literal["layer", "global"] = "layer",
+        exclude: list[str] = [],  # noqa: B006  a recipe's default; never changed
+        strategy: Literal["resetting", "continued"] = "resetting",
+        one_shot: bool = False,
+        rewind: When = 0,
+        controls: list[Literal["random_reinit", "random_mask", "random_mask_global"]] = [],  # noqa: B006
+        control_rounds: list[NonNegativeInt] = [],  # noqa: B006
+        compat: Literal["google", "open_lth"] | None = None,
+        allow_empty: bool = False,
+    ) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self.rates = {
+            "linear": rate,
+            "conv": rate if conv_rate is None else conv_rate,
+            "output": rate if output_rate is None else output_rate,
+        }
+        self.scope = scope
+        self.exclude = exclude
+        self.strategy = strategy
+        self.rewind = rewind
+        self.compat: Literal["google", "open_lth"] | None = compat
+        self.allow_empty = allow_empty
+        self.levels = [0, rounds] if one_shot else list(range(rounds + 1))
+        self.controls = controls
+        self.control_rounds = (control_rounds or [rounds]) if controls else []
+        if scope == "global" and not (output_rate is None and conv_rate is None):
+            raise UserError(
+                "scope global ranks all layers together and has one rate",
+                where=WHERE,
+                hint="Leave output_rate and conv_rate out, or list layers under exclude.",
+            )
+        if compat == "open_lth" and scope != "global":
+            raise UserError('open_lth prunes all layers together; it needs scope = "global"', where=WHERE)
+        for level in self.control_rounds:
+            if level not in self.levels:
+                raise UserError(f"there is no level {level} for controls", where=f"{WHERE}.control_rounds")
+        self.asked = {"output_rate": output_rate, "conv_rate": conv_rate}
+        self.cuts = 1 if one_shot else rounds
+        if one_shot:
+            self.rates = {kind: one_shot_rate(r, rounds) for kind, r in self.rates.items()}
+        self.layers: list[Layer] = []
+        self.masks = nn.Module()
+        """A bool buffer a layer, true where the weight survives, under its name with `/` for `.`."""
+        self._dropped: list[Tensor] = []
+        """The places of removed weights, a tensor a layer; none while the network is dense."""
+        self._excluded = self._unpruned = 0
+
+    def plan(self, run: Run) -> None:
+        """Train, prune and rewind, level by level.
+
+        Raises:
+            UserError: an option asks for what the model lacks, the rewind point is not before the end, or
+                a round would leave a layer without weights.
+        """
+        self._find_layers(run.objective.model)
+        ticket = self._guard()
+        if "random_reinit" in self.controls:
+            networks_in(run.objective.model, run.context.make_model(run.context.seed))
+        first = Tick(REWIND, 0, run.steps_per_epoch, run.steps).step_of(self.rewind)
+        if first >= run.steps:
+            raise UserError(
+                f"the rewind point, step {first}, is not before the end, {run.steps}", where=f"{WHERE}.rewind"
+            )
+        if first:
+            run.fit(REWIND, stop=first, length=run.steps)
+        rewound = begin = copy.deepcopy(run.objective.state_dict())
+        for level in self.levels:
+            for control in self.controls if level in self.control_rounds else ():
+                run.objective.load_state_dict(rewound)
+                masks = self._control(run, control, level, ticket)
+                self._train(run, f"level-{level}-{control}", level, masks, first)
+            run.objective.load_state_dict(begin)
+            self._train(run, f"level-{level}", level, ticket, first)
+            if level < self.rounds:
+                ticket = self._prune(ticket)
+                if self.strategy == "continued":
+                    last_is_next = level == self.levels[-2]
+                    begin = rewound if last_is_next else copy.deepcopy(run.objective.state_dict())
+
+    def _find_layers(self, model: nn.Module) -> None:
+        """List the layers to prune, and count the weights outside them."""
+        found = prunable_layers(model)
+        names = [layer.name for layer in found]
+        for entry in self.exclude:
+            if not any(is_part(entry, name) for name in names):
+                raise UserError(
+                    f'the model has no layer "{entry}" to prune',
+                    where=f"{WHERE}.exclude",
+                    hint=did_you_mean(entry, names),
+                )
+        self.layers = [
+            layer for layer in found if not any(is_part(entry, layer.name) for entry in self.exclude)
+        ]
+        if not self.layers:
+            raise UserError("the model has no layer to prune", where=WHERE)
+        for option, kind in (("output_rate", "output"), ("conv_rate", "conv")):
+            if self.asked[option] is not None and all(layer.kind != kind for layer in self.layers):
+                raise UserError(f"no {kind} layer of the model is pruned", where=f"{WHERE}.{option}")
+        pruned = sum(layer.weight.numel() for layer in self.layers)
+        self._excluded = sum(layer.weight.numel() for layer in found) - pruned
+        self._unpruned = sum(p.numel() for p in model.parameters() if p.dim() >= 2) - pruned
+        self._check_schedule(pruned)
+
+    def _check_schedule(self, pruned: int) -> None:
+        """Refuse before training what a later round would refuse."""
+        scopes = [(f'layer "{layer.name}"', layer.weight.numel(), layer.kind) for layer in self.layers]
+        if self.scope == "global":
+            scopes = [("the network", pruned, "linear")]
+        for scope, size, kind in scopes:
+            counts = remaining_counts(
+                size, self.rates[kind], self.cuts, compat=self.compat, elsewhere=self._excluded
+            )
+            if counts[-1] == 0 and not self.allow_empty:
+                raise UserError(
+                    f"round {counts.index(0)} would leave {scope} without weights",
+                    where=WHERE,
+                    hint="Choose fewer rounds or a smaller rate.",
+                )
+
+    def _guard(self) -> list[Tensor]:
+        """Make the buffers, let removed weights have no gradient, and return masks of the dense network."""
+        for number, layer in enumerate(self.layers):
+            mask = torch.ones_like(layer.weight, dtype=torch.bool)
+            self.masks.register_buffer(layer.name.replace(".", "/"), mask)
+            layer.weight.register_hook(partial(self._without_gradient, number))
+        return [torch.ones_like(layer.weight, dtype=torch.bool) for layer in self.layers]
+
+    def _without_gradient(self, number: int, gradient: Tensor) -> Tensor:
+        return gradient.masked_fill(self._dropped[number], 0) if self._dropped else gradient
+
+    @contextlib.contextmanager
+    def around_step(self, batch: Batch, t: Tick) -> Iterator[None]:
+        """Keep removed weights at zero, whatever moved them since the last step or in this one."""
+        self._zero_dropped()
+        yield
+        self._zero_dropped()
+
+    @torch.no_grad()
+    def _zero_dropped(self) -> None:
+        for layer, dropped in zip(self.layers, self._dropped, strict=False):
+            layer.weight.masked_fill_(dropped, 0)
+
+    def _train(self, run: Run, stage: str, level: int, masks: list[Tensor], first: int) -> None:
+        """Train the network as it stands under these masks, through one stage."""
+        for buffer, mask in zip(self.masks.buffers(), masks, strict=True):
+            buffer.copy_(mask)
+        self._dropped = [] if all(bool(mask.all()) for mask in masks) else [~mask for mask in masks]
+        self._zero_dropped()
+        share = density(masks, self._unpruned)
+        counts = {layer.name: int(mask.sum()) for layer, mask in zip(self.layers, masks, strict=True)}
+        run.note(
+            stage,
+            first,
+            {
+                "lottery/level": level,
+                "lottery/density": share,
+                "lottery/pruned_fraction": 1 - share,
+                "lottery/remaining": sum(counts.values()) + self._unpruned,
+                **{f"lottery/remaining/{name}": count for name, count in counts.items()},
+            },
+        )
+        run.keep(f"masks-{stage}.safetensors", self._export(run.objective.model, masks))
+        run.fit(stage, start=first)
+
+    def _export(self, model: nn.Module, masks: list[Tensor]) -> bytes:
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        return save(
+            {names[id(layer.weight)]: m.contiguous() for layer, m in zip(self.layers, masks, strict=True)}
+        )
+
+    def _control(self, run: Run, control: str, level: int, ticket: list[Tensor]) -> list[Tensor]:
+        """Return the masks of a control; newly drawn weights are put in place."""
+        seed = seed_of(run.context.seed, "lottery", control, level)
+        if control != "random_reinit":
+            generator = torch.Generator().manual_seed(seed)
+            return shuffled_masks(ticket, generator, across_layers=control == "random_mask_global")
+        template = run.context.make_model(seed)
+        for number, network in enumerate(networks_in(run.objective.model, template)):
+            drawn = run.context.make_model(seed_of(seed, number)) if number else template
+            network.load_state_dict(drawn.state_dict())
+        return ticket
+
+    def _prune(self, masks: list[Tensor]) -> list[Tensor]:
+        """Return the masks after a round, by the weights as they are."""
+        weights: list[Tensor] = [layer.weight for layer in self.layers]
+        prune = partial(
+            magnitude_masks, compat=self.compat, elsewhere=self._excluded, allow_empty=self.allow_empty
+        )
+        try:
+            if self.scope == "global":
+                return prune(weights, masks, self.rates["linear"])
+            return [
+                prune([layer.weight], [mask], self.rates[layer.kind])[0]
+                for layer, mask in zip(self.layers, masks, strict=True)
+            ]
+        except ValueError as error:
+            raise UserError(str(error), where=WHERE, hint="Choose fewer rounds or a smaller rate.") from None
+
+
+def prunable_layers(model: nn.Module) -> list[Layer]:
+    """Return the linear and convolution layers whose weight is trained, in model order (frankle2019 §3)."""
+    layers: list[Layer] = []
+    seen: set[int] = set()
+    for name, module in model.named_modules():
+        if not isinstance(module, nn.Linear | nn.Conv2d):
+            continue
+        weight = module.weight
+        if parametrize.is_parametrized(module, "weight"):
+            # A reparametrised weight, such as a spectrally normalised one, is computed from this parameter.
+            weight = module.parametrizations["weight"].original
+        if not weight.requires_grad or id(weight) in seen:
+            continue
+        seen.add(id(weight))
+        kind: Literal["linear", "conv", "output"] = "conv" if isinstance(module, nn.Conv2d) else "linear"
+        layers.append(Layer(name, weight, "output" if is_part("head", name) else kind))
+    return layers
+
+
+def is_part(part: str, name: str) -> bool:
+    """Whether a dotted name contains another one as a whole: `blocks.1` is part of `net.blocks.1.conv`."""
+    return f".{part}." in f".{name}."
+
+
+def networks_in(model: nn.Module, template: nn.Module) -> list[nn.Module]:
+    """Return the recipe's own networks inside a model that methods may have wrapped.
+
+    Raises:
+        UserError: there is none whose weights could be drawn anew.
+    """
+    shapes = {name: value.shape for name, value in template.state_dict().items()}
+    found = [
+        module
+        for module in model.modules()
+        if type(module) is type(template) and {n: v.shape for n, v in module.state_dict().items()} == shapes
+    ]
+    if not found:
+        raise UserError(
+            "random_reinit cannot draw the weights anew: another method has changed the network's layers",
+            where=f"{WHERE}.controls",
+        )
+    return found
+
+
+build = Lottery
