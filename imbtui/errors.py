@@ -23,7 +23,8 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
-        tail = f" {self.hint}" if self.hint else ""
+        stop = "" if self.sentence.endswith((".", "?", "!")) or not self.hint else "."
+        tail = f"{stop} {self.hint}" if self.hint else ""
         return f"{head}{self.sentence}{tail}"
 
 

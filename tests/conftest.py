@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,3 +89,21 @@ def make_runs(runs: RunsPaths, tmp_path: Path) -> MakeRuns:
         return [runs.run(store.create(runs, p, study=study, gpus=gpus, here=False)) for p in study.runs]
 
     return make
+
+
+Train = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def train() -> Train:
+    """Train a run in this process and return its result."""
+    from imbtui.engine import session
+
+    def run_it(run: RunPaths, stop_flag: list[int] | None = None) -> dict[str, Any]:
+        attempt = session.attempt_of(run)
+        session.train_run(
+            run, attempt=attempt, stop_flag=[] if stop_flag is None else stop_flag, provenance={}
+        )
+        return json.loads(run.result.read_text())
+
+    return run_it

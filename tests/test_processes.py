@@ -116,7 +116,8 @@ def test_marked_finds_a_process_whatever_its_session_or_parent(
     environment = {**os.environ, "IMBTUI_TEST_MARK": value}
     script = (
         "import os, subprocess, time; "
-        "subprocess.Popen(['sleep', '60'], start_new_session=True); print('ready', flush=True); time.sleep(60)"
+        "subprocess.Popen(['sleep', '60'], start_new_session=True); "
+        "print('ready', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, start_new_session=True
@@ -137,7 +138,10 @@ def test_marked_finds_a_process_whatever_its_session_or_parent(
 def test_session_members_outlive_their_leader_and_never_hold_a_stranger(
     started: list[subprocess.Popen[bytes]],
 ) -> None:
-    script = "import subprocess, time; subprocess.Popen(['sleep', '60']); print('ready', flush=True); time.sleep(60)"
+    script = (
+        "import subprocess, time; subprocess.Popen(['sleep', '60']); "
+        "print('ready', flush=True); time.sleep(60)"
+    )
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
     started.append(child)
     assert child.stdout is not None and child.stdout.readline() == b"ready\n"

@@ -1,33 +1,14 @@
-"""Training in tests: in this process, or as a trainer of its own that can be killed."""
+"""Trainers as processes of their own, which can be killed."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from imbtui.paths import RunPaths
-
-Train = Callable[[RunPaths], dict[str, Any]]
-
-
-@pytest.fixture
-def train() -> Train:
-    """Train a run in this process and return its result."""
-    from imbtui.engine import session
-
-    def run_it(run: RunPaths, stop_flag: list[int] | None = None) -> dict[str, Any]:
-        attempt = session.attempt_of(run)
-        session.train_run(
-            run, attempt=attempt, stop_flag=[] if stop_flag is None else stop_flag, provenance={}
-        )
-        return json.loads(run.result.read_text())
-
-    return run_it
 
 
 @pytest.fixture

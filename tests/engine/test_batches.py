@@ -79,12 +79,10 @@ def test_skipping_gives_the_rest_of_the_same_epoch() -> None:
 def test_processes_share_the_same_global_batches(world: int) -> None:
     alone = [b.index.tolist() for b in batches().epoch(2)]
     shares = [[b.index.tolist() for b in batches(rank=r, world=world).epoch(2)] for r in range(world)]
-    together = [sum(parts, []) for parts in zip(*shares, strict=True)]
+    together = [[i for part in parts for i in part] for parts in zip(*shares, strict=True)]
     assert together == alone
-    rows = [
-        [i for b in batches(rank=r, world=world).evaluation() for i in b.index.tolist()] for r in range(world)
-    ]
-    assert sorted(sum(rows, [])) == list(range(100))
+    evaluated = [b for r in range(world) for b in batches(rank=r, world=world).evaluation()]
+    assert sorted(i for b in evaluated for i in b.index.tolist()) == list(range(100))
 
 
 def test_evaluation_is_unaugmented_and_in_order() -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from imbtui.errors import UserError
 from imbtui.recipe import Study, load_study, to_toml
-from imbtui.recipe.digest import digest
 
 GOOD = """
 title = "small"
@@ -195,7 +194,7 @@ def test_two_plans_are_refused_by_name(recipe_file: Path, monkeypatch: pytest.Mo
     from imbtui import plugins
 
     monkeypatch.setattr(plugins, "defines", lambda kind, name, function: True)
-    with pytest.raises(UserError, match='"resample" and "class_weights"|"class_weights" and "resample"'):
+    with pytest.raises(UserError, match=r'"resample" and "class_weights"|"class_weights" and "resample"'):
         load(recipe_file, "methods.class_weights=true", "methods.resample=true")
 
 
@@ -206,7 +205,7 @@ def test_claims_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='needs "above" or "below"'):
         load(path)
     path.write_text(GOOD + claim + 'above = "CEE"\n')
-    with pytest.raises(UserError, match='there is no arm "CEE".*Did you mean "CE"'):
+    with pytest.raises(UserError, match=r'there is no arm "CEE".*Did you mean "CE"'):
         load(path)
     path.write_text(GOOD + claim + 'above = "CE"\n')
     assert load(path).claims[0].asserted
@@ -215,7 +214,7 @@ def test_claims_are_checked(tmp_path: Path) -> None:
 def test_recipes_are_found_by_name_and_by_path(recipe_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_study("cao2019/quick").name == "cao2019/quick"
     assert load(recipe_file).name == "small"
-    with pytest.raises(UserError, match='Did you mean "cao2019/quick"'):
+    with pytest.raises(UserError, match=r'Did you mean "cao2019/quick"\?'):
         load_study("cao2019/quik")
     monkeypatch.chdir(recipe_file.parent)
     (recipe_file.parent / "recipes").mkdir()

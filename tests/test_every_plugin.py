@@ -1,0 +1,138 @@
+"""Every plug-in and every pair of methods: trains three steps, restarts, rejects a wrong option."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imbtui import plugins, store
+from imbtui.errors import UserError
+from imbtui.paths import RunPaths
+from imbtui.recipe import load_study
+
+MakeRuns = Callable[..., list[RunPaths]]
+Train = Callable[..., dict[str, Any]]
+
+# Values for options without a default; a plug-in whose options all have defaults needs no entry.
+REQUIRED: dict[str, str] = {
+    "corruptions.long_tail": "{ratio = 10}",
+    "corruptions.label_noise": '{kind = "symmetric", rate = 0.2}',
+    "corruptions.subset": "{n = 100}",
+    "methods.lottery": "{rounds = 1}",
+}
+TOML = """
+title = "three steps"
+[dataset]
+name = "digits"
+[model]
+name = "mlp"
+hidden = [16]
+[optimizer]
+lr = 0.01
+[train]
+steps = 3
+batch_size = 32
+threads = 1
+"""
+LISTS = {"corruption": "corruptions", "method": "methods", "probe": "probes"}
+
+
+def added(kind: str, name: str) -> str:
+    key = f"{LISTS[kind]}.{name}"
+    return f"{key}={REQUIRED.get(key, 'true')}"
+
+
+def trains_and_restarts(make_runs: MakeRuns, train: Train, *assignments: str) -> None:
+    (run,) = make_runs(*assignments, toml=TOML)
+    first = train(run)
+    assert first["state"] == "finished", first["reason"]
+    assert first["steps"] == 3
+    rows = run.metrics.read_text()
+    store.update_submit(run, attempt=2)
+    again = train(run)
+    assert again["state"] == "finished", again["reason"]
+    assert again["metrics"] == first["metrics"]
+    assert [timeless(r) for r in run.metrics.read_text().splitlines()] == [
+        timeless(r) for r in rows.splitlines()
+    ]
+
+
+def timeless(line: str) -> dict[str, Any]:
+    return {k: v for k, v in json.loads(line).items() if k != "time"}
+
+
+@pytest.mark.parametrize("name", plugins.names("loss"))
+def test_every_loss(make_runs: MakeRuns, train: Train, name: str) -> None:
+    trains_and_restarts(make_runs, train, f"loss.name={name}")
+
+
+@pytest.mark.parametrize("head", ["linear", "cosine"])
+@pytest.mark.parametrize("name", plugins.names("model"))
+def test_every_model_with_every_head(make_runs: MakeRuns, train: Train, name: str, head: str) -> None:
+    trains_and_restarts(make_runs, train, f"model.name={name}", f"model.head={head}")
+
+
+@pytest.mark.parametrize(
+    "kind_and_name", [(k, n) for k in LISTS for n in plugins.names(k)], ids=lambda v: v[1]
+)
+def test_every_corruption_method_and_probe(
+    make_runs: MakeRuns, train: Train, kind_and_name: tuple[str, str]
+) -> None:
+    trains_and_restarts(make_runs, train, added(*kind_and_name))
+
+
+@pytest.mark.parametrize(
+    "pair", itertools.permutations(plugins.names("method"), 2), ids=lambda p: "-".join(p)
+)
+def test_every_pair_of_methods(make_runs: MakeRuns, train: Train, pair: tuple[str, str]) -> None:
+    assignments = [added("method", name) for name in pair]
+    if all(plugins.defines("method", name, "plan") for name in pair):
+        with pytest.raises(UserError, match=f'"{pair[0]}" and "{pair[1]}" both plan'):
+            make_runs(*assignments, toml=TOML)
+        return
+    trains_and_restarts(make_runs, train, *assignments)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_every_data_set_at_hand(make_runs: MakeRuns, train: Train, data_root: Path, name: str) -> None:
+    small = "dataset.form=small" if name == "cifar10" else "dataset.validation=0"
+    trains_and_restarts(make_runs, train, f"dataset.name={name}", small, "corruptions.subset.n=200")
+
+
+@pytest.mark.parametrize(
+    "kind_and_name", [(k, n) for k in plugins.FOLDERS for n in plugins.names(k)], ids=lambda v: "-".join(v)
+)
+def test_every_plug_in_rejects_a_wrong_option(kind_and_name: tuple[str, str], tmp_path: Path) -> None:
+    kind, name = kind_and_name
+    path = tmp_path / "r.toml"
+    path.write_text(TOML)
+    if kind in LISTS:
+        assignments = [added(kind, name), f"{LISTS[kind]}.{name}.no_such_option=1"]
+    else:
+        assignments = [f"{kind}.name={name}", f"{kind}.no_such_option=1"]
+    with pytest.raises(UserError, match='no option "no_such_option"'):
+        load_study(path, assignments)
+
+
+@pytest.mark.parametrize(
+    "kind_and_name", [(k, n) for k in plugins.FOLDERS for n in plugins.names(k)], ids=lambda v: "-".join(v)
+)
+def test_options_read_from_the_source_are_those_of_the_code(kind_and_name: tuple[str, str]) -> None:
+    import inspect
+
+    kind, name = kind_and_name
+    signature = inspect.signature(plugins.load(kind, name))
+    keywords = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    read = plugins.options(kind, name)
+    assert list(read) == list(keywords)
+    for option in read.values():
+        missing = keywords[option.name] is inspect.Parameter.empty
+        assert missing == (option.default is plugins.REQUIRED)
+        if not missing:
+            assert keywords[option.name] == option.default
+    assert plugins.summary(kind, name), "the form shows a plug-in's first line"
