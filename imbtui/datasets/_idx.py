@@ -30,10 +30,10 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise damaged(path, error) from error
     if content[:3] != b"\x00\x00\x08":
         raise damaged(path, "it is not an idx file of unsigned bytes")
-    axes = content[3]
+    axes = int.from_bytes(content[3:4])
     start = 4 + 4 * axes
-    shape = tuple(int(length) for length in np.frombuffer(content[4:start], dtype=">u4"))
-    if len(shape) != axes or len(content) != start + prod(shape):
+    shape = tuple(int.from_bytes(content[4 + 4 * axis : 8 + 4 * axis]) for axis in range(axes))
+    if len(content) != start + prod(shape):
         raise damaged(path, "its length is not the one its header states")
     return np.frombuffer(bytearray(content[start:]), dtype=np.uint8).reshape(shape)
 

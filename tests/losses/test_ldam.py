@@ -1,0 +1,63 @@
+"""LDAM: the worked example of cao2019 §9 and classes without examples."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from imbtui.engine.objective import reduce_losses
+from imbtui.losses.ldam import LDAM, ldam_loss, ldam_margins
+from imbtui.numerics.class_weights import class_weights
+
+COUNTS = torch.tensor([100, 10, 1])
+COSINES = torch.tensor([[0.5, 0.2, -0.1], [0.3, 0.1, 0.4]], dtype=torch.float64)
+TARGETS = torch.tensor([0, 2])
+
+
+def close(value: torch.Tensor, expected: float | list) -> None:
+    torch.testing.assert_close(value, torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-6)
+
+
+def test_margins() -> None:
+    close(ldam_margins(COUNTS, 0.5), [0.158114, 0.281171, 0.5])
+
+
+@pytest.mark.parametrize(("s", "expected"), [(30.0, 6.008277), (10.0, 2.184650)])
+def test_loss(s: float, expected: float) -> None:
+    close(LDAM(COUNTS, s=s)(COSINES, TARGETS).mean(), expected)
+
+
+def test_gradient() -> None:
+    cosines = COSINES.clone().requires_grad_()
+    LDAM(COUNTS)(cosines, TARGETS).mean().backward()
+    assert cosines.grad is not None
+    close(cosines.grad, [[-0.209615, 0.209589, 0.000026], [14.962819, 0.037089, -14.999908]])
+
+
+def test_loss_with_drw_weights() -> None:
+    weights = class_weights(COUNTS, beta=0.9999)
+    close(weights, [0.027159, 0.270369, 2.702472])
+    losses = LDAM(COUNTS)(COSINES, TARGETS)
+    close(reduce_losses(losses, weights[TARGETS], "weights"), 11.883202)
+
+
+def test_stable_form_is_the_definition() -> None:
+    margins = ldam_margins(COUNTS, 0.5)
+    shifted = COSINES.clone()
+    for row, target in enumerate(TARGETS.tolist()):
+        shifted[row, target] -= margins[target]
+    expected = (30 * shifted).logsumexp(1) - (30 * shifted)[[0, 1], TARGETS]
+    torch.testing.assert_close(ldam_loss(COSINES, TARGETS, margins, 30.0), expected)
+
+
+def test_no_margin_is_scaled_cross_entropy() -> None:
+    losses = LDAM(COUNTS, max_m=0.0, s=2.0)(COSINES, TARGETS)
+    expected = torch.nn.functional.cross_entropy(2 * COSINES, TARGETS, reduction="none")
+    torch.testing.assert_close(losses, expected)
+
+
+def test_classes_without_examples_have_the_largest_margin_and_change_no_other() -> None:
+    some = ldam_margins(torch.tensor([100, 0, 10, 1, 0]), 0.5)
+    close(some, [0.158114, 0.5, 0.281171, 0.5, 0.5])
+    close(ldam_margins(torch.tensor([100, 0]), 0.5), [0.5, 0.5])
+    close(ldam_margins(torch.tensor([0, 0]), 0.5), [0.5, 0.5])
