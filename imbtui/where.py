@@ -36,6 +36,7 @@ TEXT_FIELDS = (
 )
 NUMBER_FIELDS = ("seed", "attempt", "priority", "seconds", "steps", "epochs", "fit_epoch")
 FIELDS = (*TEXT_FIELDS, *NUMBER_FIELDS, "tags", "tag", "name")
+SEARCHED = ("id", "study", "arm", "title", "tags")
 PLUGIN_TABLES = ("dataset", "model", "loss", "optimizer", "schedule")
 PLUGIN_LISTS = ("corruptions", "methods", "probes")
 TABLES = (*PLUGIN_TABLES, *PLUGIN_LISTS, "augmentation", "train", "launch")
@@ -259,6 +260,7 @@ class _Parser:
             self.position += 2 if negated else 1
             key = self._key(left)
             return _among(key, self._list(key), wanted=not negated)
+        self.keys.update(SEARCHED)
         return _anywhere(_unquoted(left.text))
 
     def _key(self, token: _Token) -> str:
@@ -359,10 +361,8 @@ def _anywhere(word: str) -> Predicate:
     low = word.lower()
 
     def predicate(run: Any) -> bool:
-        texts = [
-            *(_field(run, name) for name in ("id", "study", "arm", "title")),
-            *(_field(run, "tags") or ()),
-        ]
+        found = [_field(run, name) for name in SEARCHED]
+        texts = [text for value in found for text in (value if isinstance(value, list | tuple) else [value])]
         return any(low in str(text).lower() for text in texts if text is not None)
 
     return predicate
