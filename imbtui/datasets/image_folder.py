@@ -10,7 +10,6 @@ import numpy as np
 from imbtui import files
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.errors import UserError
-from imbtui.option_types import Count
 
 FILES: tuple[tuple[str, ...], ...] = ()
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -24,12 +23,10 @@ class ImageFolder:
 
     Args:
         folder: the data set's folder, relative to the data root or absolute.
-        size: images are resized and centre-cropped to this many pixels each way while they are read.
     """
 
-    def __init__(self, *, folder: str, size: Count = 224) -> None:
+    def __init__(self, *, folder: str) -> None:
         self.folder = folder
-        self.size = size
 
     def load(self, root: Path, *, split_seed: int) -> DataSplits:
         """List the files; `split_seed` chooses nothing here.
