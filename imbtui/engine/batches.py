@@ -151,13 +151,19 @@ class DeviceBatches:
     def _affine(
         self, normalise: bool, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Return scale and shift (C,) such that input = stored * scale - shift; None where not needed."""
+        """Return scale and shift such that input = stored * scale - shift; None where not needed.
+
+        Channel statistics are repeated along a row, (W * C,): over three channels alone, broadcasting
+        would cost more than the arithmetic.
+        """
         byte = 255.0 if self.clean.dtype == torch.uint8 else 1.0
         if not normalise or mean is None or std is None:
             one = torch.full((), 1 / byte, device=self.device, dtype=self.dtype)
             return (one if byte != 1.0 else None), None
-        deviation = torch.tensor(std, device=self.device, dtype=self.dtype)
-        return 1 / (byte * deviation), torch.tensor(mean, device=self.device, dtype=self.dtype) / deviation
+        width = self.clean.shape[2]
+        deviation = torch.tensor(std, device=self.device, dtype=self.dtype).repeat(width)
+        center = torch.tensor(mean, device=self.device, dtype=self.dtype).repeat(width)
+        return 1 / (byte * deviation), center / deviation
 
     def epoch(self, number: int, *, skip: int = 0, weights: Tensor | None = None) -> Iterator[Batch]:
         if (
@@ -211,12 +217,20 @@ class DeviceBatches:
 
     def _finish(self, x: Tensor) -> Tensor:
         """Scale stored values to inputs; images become (N, C, H, W), channels last in memory."""
-        x = x.to(self.dtype)
-        if self.scale is not None:
-            x = x * self.scale
-        if self.shift is not None:
-            x = x - self.shift
-        return x.permute(0, 3, 1, 2) if self.images else x
+        shape = x.shape
+        if x.dtype == self.dtype:
+            # Stored as inputs already (digits, features): nothing may be changed in place.
+            x = x if self.scale is None else x.flatten(2) * self.scale
+            x = x if self.shift is None else x.flatten(2) - self.shift
+        else:
+            x = x.to(self.dtype)
+            if self.images:
+                x = x.flatten(2)
+            if self.scale is not None:
+                x = x.mul_(self.scale)
+            if self.shift is not None:
+                x = x.sub_(self.shift)
+        return x.view(shape).permute(0, 3, 1, 2) if self.images else x
 
     def _batch(self, positions: Tensor | slice, x: Tensor) -> Batch:
         index = (
