@@ -1,0 +1,204 @@
+"""The queue as users see and change it: paused or not, how many slots, in which order, why each waits.
+
+Its settings are one small file a host and runs folder, changed under a lock by whoever asks; the worker
+reads it at every tick. The queue itself is nothing but the run folders that have not been launched.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from imbtui import files, index, store
+from imbtui.errors import UserError
+from imbtui.paths import RunsPaths, host
+from imbtui.worker import lock, states
+
+MEMORY_PER_SLOT = 1536 << 20  # a launcher and a trainer that have imported torch, with a small run's data
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user decided about this host's queue.
+
+    Attributes:
+        paused: nothing new is started.
+        why: why it is paused, when it was not the user who paused it.
+        slots: CPU launches at once; None: `default_slots`.
+        gpu_slots: launches on one GPU at once.
+    """
+
+    paused: bool = False
+    why: str = ""
+    slots: int | None = None
+    gpu_slots: int = 1
+
+
+def settings(runs: RunsPaths) -> Settings:
+    """Return the queue's settings; a file that is absent or damaged means the defaults."""
+    document = files.read_json(runs.queue)
+    if not isinstance(document, dict):
+        return Settings()
+    slots, gpu_slots = document.get("slots"), document.get("gpu_slots")
+    return Settings(
+        paused=document.get("paused") is True,
+        why=str(document.get("why", "")),
+        slots=slots if isinstance(slots, int) and slots > 0 else None,
+        gpu_slots=gpu_slots if isinstance(gpu_slots, int) and gpu_slots > 0 else 1,
+    )
+
+
+def cores() -> int:
+    """Return how many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def default_slots() -> int:
+    """Return how many CPU launches fit side by side: one a core, as long as there is memory for each."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores(), memory // MEMORY_PER_SLOT))
+
+
+def pause(runs: RunsPaths, why: str = "") -> None:
+    """Start nothing new; what runs goes on."""
+    _change(runs, lambda now: replace(now, paused=True, why=why))
+
+
+def resume(runs: RunsPaths) -> None:
+    """Start queued runs again."""
+    _change(runs, lambda now: replace(now, paused=False, why=""))
+    lock.ensure(runs)
+
+
+def set_slots(runs: RunsPaths, slots: int | None = None, *, gpu_slots: int | None = None) -> None:
+    """Change how many launches run at once; None leaves a number as it is.
+
+    Args:
+        slots: launches on the CPU.
+        gpu_slots: launches on one GPU.
+
+    Raises:
+        UserError: a number is below 1.
+    """
+    for name, number in (("slots", slots), ("gpu_slots", gpu_slots)):
+        if number is not None and number < 1:
+            raise UserError(f"at least one is needed, not {number}", where=name)
+    _change(
+        runs,
+        lambda now: replace(now, slots=slots or now.slots, gpu_slots=gpu_slots or now.gpu_slots),
+    )
+
+
+def _change(runs: RunsPaths, change: Callable[[Settings], Settings]) -> None:
+    with files.locked(runs.queue.with_suffix(".lock")):
+        document = {"format": store.FORMAT, **asdict(change(settings(runs)))}
+        files.write_json(runs.queue, document)
+    lock.ring(runs)
+
+
+def view(runs: RunsPaths) -> list[dict[str, Any]]:
+    """Return this host's active runs: those under way, then those that wait in the order of their turn.
+
+    Each is `{id, state, why, gpus, position}`; `why` is one phrase and empty while a run trains,
+    `position` counts waiting runs from 1 and is None for a run under way.
+    """
+    worker_lives = lock.held(runs)
+    reasons = lock.report(runs).get("waiting", {}) if worker_lives else {}
+    chosen = settings(runs)
+    running, waiting = _active(runs)
+    rows: list[dict[str, Any]] = [
+        {"id": v.id, "state": v.state, "why": "", "gpus": list(v.gpus), "position": None}
+        for v in sorted(running, key=lambda v: v.order)
+    ]
+    for position, run in enumerate(waiting, 1):
+        why = reasons.get(run.id) or run.reason or _default_reason(chosen, worker_lives)
+        if run.here:
+            why = "starts in the terminal that asked for it"
+        gpus = list(run.gpus)
+        rows.append({"id": run.id, "state": run.state, "why": why, "gpus": gpus, "position": position})
+    return rows
+
+
+def _default_reason(chosen: Settings, worker_lives: bool) -> str:
+    if chosen.paused:
+        return paused_phrase(chosen)
+    return "just submitted" if worker_lives else "no worker runs: `imbtui worker start`"
+
+
+def paused_phrase(chosen: Settings) -> str:
+    """Return why a paused queue starts nothing, as one phrase."""
+    return f"the queue is paused: {chosen.why}" if chosen.why else "the queue is paused"
+
+
+def _active(runs: RunsPaths) -> tuple[list[store.RunView], list[store.RunView]]:
+    """Return this host's running runs, and its queued runs in the order of their turn."""
+    active = [store.read(runs.run(row["id"])) for row in index.query(runs) if row["state"] in store.ACTIVE]
+    mine = [v for v in active if v.host == host()]
+    waiting = [v for v in mine if v.state == "queued"]
+    return [v for v in mine if v.state == "running"], sorted(waiting, key=_turn)
+
+
+def _turn(run: store.RunView) -> tuple[bool, int, int, str]:
+    # Runs that a launch carries already come before those that wait for one.
+    launched = states.read(run.path, run.attempt) is not None
+    return (not launched, -run.priority, run.submit.get("place", run.order), run.id)
+
+
+def move(runs: RunsPaths, run_id: str, position: int) -> None:
+    """Give a waiting run another turn.
+
+    It takes over the priority of the runs between which it comes to stand.
+
+    Args:
+        run_id: the run.
+        position: its new place among the runs that no launch carries yet, from 1.
+
+    Raises:
+        UserError: the run does not wait, or the position is below 1.
+    """
+    if position < 1:
+        raise UserError(f"positions count from 1, not {position}", where="position")
+    _, waiting = _active(runs)
+    free = [v for v in waiting if states.read(v.path, v.attempt) is None and not v.here]
+    moved = next((v for v in free if v.id == run_id), None)
+    if moved is None:
+        state = store.read(runs.run(run_id)).state
+        launched = any(v.id == run_id for v in waiting)
+        what = "it is in a launch already" if launched else f"it is {state}"
+        raise UserError(f"it cannot be moved: {what}", where=run_id)
+    free.remove(moved)
+    at = min(position - 1, len(free))
+    if not free:
+        return
+    before = free[at - 1] if at > 0 else None
+    behind = free[at] if at < len(free) else None
+    found = _between(before, behind)
+    if found is None:
+        # So many were moved between the same two that no number is left: spread all of them out.
+        for number, run in enumerate([*free[:at], moved, *free[at:]]):
+            store.update_submit(run.path, place=free[0].order + number * _SPACING)
+        found = {"priority": free[min(at, len(free) - 1)].priority}
+    store.update_submit(moved.path, **found)
+    lock.ring(runs)
+
+
+_SPACING = 10**9
+
+
+def _between(before: store.RunView | None, behind: store.RunView | None) -> dict[str, int] | None:
+    """Return priority and place that sort between two neighbours (one may be missing), or None if none do."""
+
+    def place_of(run: store.RunView) -> int:
+        return run.submit.get("place", run.order)
+
+    if behind is None:
+        assert before is not None
+        return {"priority": before.priority, "place": place_of(before) + _SPACING}
+    if before is None or before.priority != behind.priority:
+        return {"priority": behind.priority, "place": place_of(behind) - _SPACING}
+    middle = (place_of(before) + place_of(behind)) // 2
+    if middle == place_of(before):
+        return None
+    return {"priority": behind.priority, "place": middle}

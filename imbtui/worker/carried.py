@@ -1,0 +1,189 @@
+"""A launch under way as the worker follows it: which runs it carries, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from imbtui import files, store
+from imbtui.paths import RunPaths, RunsPaths
+from imbtui.processes import Identity
+from imbtui.worker import states
+
+ENDS = ("finished", "stopped", "failed")
+
+
+@dataclass
+class Carried:
+    """One run in a launch.
+
+    Attributes:
+        paths: its folder.
+        attempt: the attempt that the launch makes.
+        grace: seconds between asking it to stop and killing it.
+        log_offset: bytes of its log that are older than the launch.
+        begun: whether a rank was seen.
+        over: whether its end is on record.
+        orphan: whether its ranks lived when its launcher was found gone.
+        told: ranks that were asked to stop.
+        deadline: when what is left of its processes is killed; None: not yet decided.
+    """
+
+    paths: RunPaths
+    attempt: int
+    grace: float = 30.0
+    log_offset: int = 0
+    begun: bool = False
+    over: bool = False
+    orphan: bool = False
+    told: set[Identity] = field(default_factory=set)
+    deadline: float | None = None
+    _stamp: int = -1
+
+    @property
+    def id(self) -> str:
+        return self.paths.id
+
+    def ranks(self) -> list[Identity]:
+        """Return the processes that registered themselves for this attempt, dead or alive."""
+        return store.registered(self.paths, self.attempt)
+
+    def has_begun(self) -> bool:
+        """Whether a rank has registered itself; cheap to ask of the hundreds that wait in a pack."""
+        if not self.begun:
+            try:
+                stamp = self.paths.ranks.stat().st_mtime_ns
+            except OSError:
+                return False
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self.begun = bool(self.ranks())
+        return self.begun
+
+    def result(self) -> Mapping[str, Any] | None:
+        """Return the attempt's result, or None while it has none."""
+        document = files.read_json(self.paths.result)
+        if (
+            isinstance(document, dict)
+            and document.get("attempt") == self.attempt
+            and document.get("state") in ENDS
+        ):
+            return document
+        return None
+
+    def superseded(self) -> bool:
+        """Whether the run is gone or a later attempt was asked for: its state is then not ours to write."""
+        submit = files.read_json(self.paths.submit)
+        return not isinstance(submit, dict) or submit.get("attempt") != self.attempt
+
+    def is_there(self) -> bool:
+        """Whether the attempt may still hold the folder: it is not over, or its ranks have not left yet."""
+        return not self.over or (self.deadline is not None and any(rank.alive() for rank in self.ranks()))
+
+    def stop_asked(self) -> bool:
+        """Whether the user asked this attempt to stop."""
+        return states.stop_asked(self.paths, self.attempt)
+
+
+@dataclass
+class Launch:
+    """One launch under way.
+
+    Attributes:
+        id: its mark in the environment of all its processes.
+        runs: what it carries, in order.
+        log: what it printed outside its runs.
+        launcher: its process; None: an earlier worker may have died while starting it.
+        gpus, slots, processes: what it uses.
+        since: when this worker first knew of it, by the monotonic clock.
+        memory_kills: what the kernel's count of processes ended for lack of memory was then.
+        over_since: when the last of its runs was over; None: one is not.
+    """
+
+    id: str
+    runs: list[Carried]
+    log: Path
+    launcher: Identity | None = None
+    gpus: tuple[int, ...] = ()
+    slots: int = 0
+    processes: int = 1
+    since: float = 0.0
+    memory_kills: int = 0
+    over_since: float | None = None
+
+    @property
+    def owns_log(self) -> bool:
+        """Whether its log is that of the one run that it carries."""
+        return any(self.log == run.paths.log for run in self.runs)
+
+    def open(self) -> Iterator[Carried]:
+        """Yield the runs that are not over, in order."""
+        return (run for run in self.runs if not run.over)
+
+    def record(self) -> None:
+        """Write into the runs' state.json that this launch carries them.
+
+        It is done once before the launcher is started and again when it is known: a worker that dies in
+        between leaves the launch's id, by which the next one finds what was started.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        for run in self.open():
+            states.write_running(
+                run.paths,
+                attempt=run.attempt,
+                launch=self.id,
+                launcher=self.launcher,
+                gpus=self.gpus,
+                slots=self.slots,
+                processes=self.processes,
+                log=self.log.name,
+                log_offset=run.log_offset,
+            )
+
+
+def log_of(runs: RunsPaths, launch: str, carried: list[Carried]) -> Path:
+    """Return where a launch prints: into the log of its one run, or, of several, into a file of its own."""
+    return carried[0].paths.log if len(carried) == 1 else runs.root / ".launches" / f"{launch}.log"
+
+
+def adopted(
+    runs: RunsPaths, found: list[tuple[str, dict[str, Any]]], *, now: float, memory_kills: int
+) -> list[Launch]:
+    """Return the launches of an earlier worker, from the state.json of the runs that they carry.
+
+    Args:
+        found: ids and state.json of runs that say they are in a launch.
+        now: the monotonic clock.
+        memory_kills: the kernel's present count.
+    """
+    launches: dict[str, Launch] = {}
+    for run_id, state in found:
+        submit = files.read_json(runs.run(run_id).submit) or {}
+        run = Carried(
+            runs.run(run_id),
+            attempt=int(state["attempt"]),
+            grace=float(submit.get("grace", 30.0)),
+            log_offset=int(state.get("log_offset") or 0),
+        )
+        mark = str(state.get("launch"))
+        own_log = state.get("log") == run.paths.log.name
+        launch = launches.setdefault(
+            mark,
+            Launch(
+                id=mark,
+                runs=[],
+                log=run.paths.log if own_log else runs.root / ".launches" / f"{mark}.log",
+                gpus=tuple(state.get("gpus") or ()),
+                slots=int(state.get("slots") or 0),
+                processes=int(state.get("processes") or 1),
+                since=now,
+                memory_kills=memory_kills,
+            ),
+        )
+        launch.launcher = launch.launcher or Identity.from_json(state)
+        launch.runs.append(run)
+    return list(launches.values())

@@ -1,0 +1,175 @@
+"""Which runs wait here, found cheaply tick after tick among thousands that do not.
+
+A run that has ended changes only when its submit.json does, and those who change it ring the bell; so a
+tick in which nothing happened costs two stats. Every ten seconds everything is looked at all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imbtui import files, store
+from imbtui.paths import RunPaths, RunsPaths, host
+from imbtui.worker import lock, states
+
+SWEEP_EVERY = 10.0  # seconds
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One run that waits, and all that placing it needs to know.
+
+    Attributes:
+        id, attempt: which run, and which try at it.
+        priority: higher goes first.
+        place: lower goes first among equal priorities.
+        group: runs of equal groups may share a launch.
+        gpus: GPU indices that may be used; `"cpu"`: none; None: any, else the CPU.
+        processes: ranks that train it together.
+        threads: CPU threads of each; 0: as many as a slot has.
+        pack: most runs in one launch; 0: no limit.
+        grace: seconds between asking it to stop and killing it.
+        data: data root it was submitted with; None: the default.
+    """
+
+    id: str
+    attempt: int
+    priority: int = 0
+    place: int = 0
+    group: Hashable = ()
+    gpus: tuple[int, ...] | str | None = None
+    processes: int = 1
+    threads: int = 0
+    pack: int = 0
+    grace: float = 30.0
+    data: str | None = None
+
+    @property
+    def turn(self) -> tuple[int, int, str]:
+        """Sort key of the queue."""
+        return (-self.priority, self.place, self.id)
+
+
+def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
+    """Return what a run's submit.json asks for."""
+    wish = submit.get("gpus")
+    gpus = tuple(int(index) for index in wish) if isinstance(wish, list) else wish
+    processes = int(submit.get("processes") or 1)
+    threads = int(submit.get("threads") or 0)
+    data = submit.get("data")
+    return Queued(
+        id=run_id,
+        attempt=int(submit.get("attempt", 1)),
+        priority=int(submit.get("priority", 0)),
+        place=int(submit.get("place", submit.get("order", 0))),
+        group=(submit.get("pack_key") or run_id, gpus, processes, threads, data),
+        gpus=gpus,
+        processes=processes,
+        threads=threads,
+        pack=int(submit.get("pack") or 0),
+        grace=float(submit.get("grace", 30.0)),
+        data=data,
+    )
+
+
+@dataclass
+class _Known:
+    stamp: tuple[int, int]  # of submit.json
+    waiting: Queued | None = None
+    stopped: bool = False
+
+
+class Listing:
+    """The runs of one runs folder as this host's worker sees them.
+
+    Attributes:
+        bell: the ring that was heard last, as `lock.bell` tells it.
+    """
+
+    def __init__(self, runs: RunsPaths) -> None:
+        self._runs = runs
+        self._known: dict[str, _Known] = {}
+        self.bell = self._folder_stamp = (-1, -1)
+        self._again = False
+        self._swept = float("-inf")
+
+    def refresh(self) -> list[tuple[str, dict[str, Any]]]:
+        """Look for what is new.
+
+        Returns:
+            Runs that turned out to be in a launch: id and state.json of the current attempt.
+        """
+        bell, stamp = lock.bell(self._runs), _stamp(self._runs.root)
+        sweep = bell != self.bell or time.monotonic() - self._swept > SWEEP_EVERY
+        moved = stamp != self._folder_stamp
+        if not (sweep or moved or self._again):
+            return []
+        # A folder changed twice within one clock tick shows one time of change: look once more.
+        self._again = moved
+        self.bell, self._folder_stamp = bell, stamp
+        if sweep:
+            self._swept = time.monotonic()
+        present = store.list_ids(self._runs)
+        for gone in self._known.keys() - set(present):
+            del self._known[gone]
+        launched = []
+        for run_id in present:
+            known = self._known.get(run_id)
+            if known is not None and not sweep:
+                continue
+            run = self._runs.run(run_id)
+            submit_stamp = _stamp(run.submit)
+            if known is not None and known.stamp == submit_stamp:
+                known.stopped = known.waiting is not None and states.stop_asked(run, known.waiting.attempt)
+                continue
+            self._known[run_id] = known = _Known(submit_stamp)
+            state = self._look(run, known)
+            if state is not None:
+                launched.append((run_id, state))
+        return launched
+
+    def waiting(self) -> list[Queued]:
+        """Return the queued runs of this host, next one first."""
+        return sorted((k.waiting for k in self._known.values() if k.waiting), key=lambda q: q.turn)
+
+    def settled(self) -> bool:
+        """Whether nothing is left to be read anew."""
+        return not self._again
+
+    def is_stopped(self, run: Queued) -> bool:
+        """Whether the user asked a waiting run to stop."""
+        return self._known[run.id].stopped
+
+    def look_again(self, run_id: str) -> None:
+        """Read a run anew at the next refresh: it may have come back to the queue."""
+        self._known.pop(run_id, None)
+        self._again = True
+
+    def _look(self, run: RunPaths, known: _Known) -> dict[str, Any] | None:
+        submit = files.read_json(run.submit)
+        if not isinstance(submit, dict) or submit.get("host") != host() or submit.get("here"):
+            return None
+        attempt = submit.get("attempt", 1)
+        state = states.read(run, attempt)
+        if state is not None:
+            return state if state.get("state") == "running" else None
+        result = files.read_json(run.result)
+        if isinstance(result, dict) and result.get("attempt") == attempt:
+            return None
+        try:
+            known.waiting = queued(run.id, submit)
+            known.stopped = states.stop_asked(run, attempt)
+        except (TypeError, ValueError):  # damaged: `doctor` shows it
+            known.waiting = None
+        return None
+
+
+def _stamp(path: Any) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_ino, status.st_mtime_ns)

@@ -1,0 +1,190 @@
+"""What became of the runs of a launch, and what to do about those that should end and do not."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from signal import SIGTERM
+
+from imbtui import files, processes, store
+from imbtui.launch import Executor
+from imbtui.launch.local import kill_ranks
+from imbtui.paths import RunsPaths
+from imbtui.worker import reasons, states
+from imbtui.worker.carried import Carried, Launch
+
+FALSE_STARTS = 3  # launches that may end before they begin a run, until that run counts as crashed
+SPAWN_PATIENCE = 2.0  # seconds in which a launch that an earlier worker was starting must show
+
+
+class Reaper:
+    """Follows launches to their end. It decides by what ranks and results say, never by exit codes.
+
+    Args:
+        runs: the runs folder.
+        executor: where launches run.
+        changed: told the id of every run whose state changed.
+        leave_patience: seconds a process may take to leave once its run's result is written.
+    """
+
+    def __init__(
+        self, runs: RunsPaths, executor: Executor, changed: Callable[[str], None], leave_patience: float
+    ) -> None:
+        self._runs = runs
+        self._executor = executor
+        self._changed = changed
+        self._leave_patience = leave_patience
+        self._false_starts: dict[str, int] = {}
+
+    def reap(self, launch: Launch) -> bool:
+        """Write down what ended in a launch; return whether the launch itself is over."""
+        gone = not self._runs_still(launch)
+        if gone:
+            # Without its launcher nobody would see a rank fail: what is left of the launch goes with it.
+            for run in launch.open():
+                run.orphan = run.has_begun() and any(rank.alive() for rank in run.ranks())
+            self._executor.end(launch.id)
+        for run in launch.open():
+            self._look_at(launch, run)
+        if not gone:
+            return False
+        self._put_back(launch)
+        if not launch.owns_log:
+            launch.log.unlink(missing_ok=True)
+        return True
+
+    def _runs_still(self, launch: Launch) -> bool:
+        if launch.launcher is None:
+            launch.launcher = self._executor.find(launch.id)
+            if launch.launcher is None:
+                return time.monotonic() - launch.since < SPAWN_PATIENCE
+            launch.record()
+        return self._executor.running(launch.launcher)
+
+    def _look_at(self, launch: Launch, run: Carried) -> None:
+        known = run.begun
+        if not run.has_begun():
+            return
+        if not known:
+            self._false_starts.pop(run.id, None)
+            self._changed(run.id)
+        # In this order: a rank leaves after it wrote the result.
+        alive = any(rank.alive() for rank in run.ranks())
+        result = run.result()
+        if result is not None:
+            self._end(run, result["state"], str(result.get("reason") or ""))
+            # Ranks that train several runs in turn go on with the next one instead of leaving.
+            run.deadline = time.monotonic() + self._leave_patience if launch.processes == 1 else None
+        elif not alive:
+            if launch.processes == 1:
+                kill_ranks(launch.id, run.id, run.ranks())
+            self._crashed(launch, run)
+
+    def _crashed(self, launch: Launch, run: Carried) -> None:
+        if run.stop_asked():
+            told = f"it did not stop within {run.grace:g} s and was killed"
+            self._end(run, "stopped", told if run.told and run.deadline is None else "")
+            return
+        memory_ran_out = processes.out_of_memory_kills() > launch.memory_kills
+        if run.orphan and not memory_ran_out:
+            reason = "its launcher was killed"
+        else:
+            logs = (run.paths.log, launch.log)
+            reason = reasons.explain(*logs, since=run.log_offset, memory_ran_out=memory_ran_out)
+        if not self._retry(run, reason):
+            self._end(run, "crashed", reason)
+
+    def _retry(self, run: Carried, reason: str) -> bool:
+        """Queue a crashed run again if its recipe allows one more launch; return whether it did."""
+        submit = files.read_json(run.paths.submit)
+        if not isinstance(submit, dict) or submit.get("attempt") != run.attempt:
+            return False
+        done = int(submit.get("retried") or 0)
+        if done >= int(submit.get("retries") or 0):
+            return False
+        store.update_submit(run.paths, attempt=run.attempt + 1, retried=done + 1, retry_reason=reason)
+        self._close(run)
+        return True
+
+    def _put_back(self, launch: Launch) -> None:
+        """Queue the runs again that a launch carried and never began."""
+        began_none = not any(run.begun for run in launch.runs)
+        for run in launch.open():
+            if run.stop_asked():
+                self._end(run, "stopped", "")
+            elif began_none and self._is_hopeless(run):
+                reason = reasons.explain_launch(launch.log, since=run.log_offset if launch.owns_log else 0)
+                if not launch.owns_log:
+                    _append(run, reasons.last_lines(launch.log))
+                self._end(run, "crashed", reason)
+            else:
+                if not run.superseded():
+                    states.clear(run.paths)
+                self._close(run)
+
+    def _is_hopeless(self, run: Carried) -> bool:
+        """Count one more launch that ended before it began a run; return whether that was one too many."""
+        self._false_starts[run.id] = self._false_starts.get(run.id, 0) + 1
+        if self._false_starts[run.id] < FALSE_STARTS:
+            return False
+        del self._false_starts[run.id]
+        return True
+
+    def _end(self, run: Carried, how: str, reason: str) -> None:
+        if not run.superseded():
+            states.write_ended(run.paths, attempt=run.attempt, how=how, reason=reason)
+        self._close(run)
+
+    def _close(self, run: Carried) -> None:
+        run.over = True
+        self._changed(run.id)
+
+    def obey_stops(self, launch: Launch) -> None:
+        """Ask the ranks of runs to stop whose user wants that; kill what does not leave in time."""
+        now = time.monotonic()
+        for run in launch.runs:
+            if run.stop_asked() and (not run.over or run.deadline is None):
+                self._stop(launch, run, now)
+            if run.deadline is not None and now > run.deadline:
+                self._see_off(launch, run)
+        self._expect_to_leave(launch, now)
+
+    def _stop(self, launch: Launch, run: Carried, now: float) -> None:
+        if not run.has_begun():
+            if not run.over:
+                self._end(run, "stopped", "")
+            return
+        if run.result() is not None:
+            return
+        for rank in run.ranks():
+            if rank not in run.told and rank.signal(SIGTERM):
+                run.told.add(rank)
+                run.deadline = run.deadline or now + run.grace
+
+    def _see_off(self, launch: Launch, run: Carried) -> None:
+        """Kill what is left of one run; the other runs of its launch go on where that is possible."""
+        run.deadline = None
+        if launch.processes == 1 and any(other is not run for other in launch.open()):
+            kill_ranks(launch.id, run.id, run.ranks())
+        elif launch.processes == 1 or run.result() is None:
+            self._executor.end(launch.id)
+
+    def _expect_to_leave(self, launch: Launch, now: float) -> None:
+        """End a launch that stays although none of its runs is left to do."""
+        if any(launch.open()):
+            return
+        if launch.over_since is None:
+            launch.over_since = now
+        patience = self._leave_patience if any(run.begun for run in launch.runs) else 0
+        if now - launch.over_since >= patience:
+            self._executor.end(launch.id)
+
+
+def _append(run: Carried, lines: list[str]) -> None:
+    """Show in the run's log why the launch that carried it failed."""
+    with contextlib.suppress(OSError):
+        log = files.LineWriter(run.paths.log)
+        for line in lines:
+            log.append(line.encode("utf-8", "replace"))
+        log.close()

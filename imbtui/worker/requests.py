@@ -1,0 +1,59 @@
+"""What users ask of runs: stop, resume. Written into run folders; the worker sees it there."""
+
+from __future__ import annotations
+
+import contextlib
+from signal import SIGTERM
+
+from imbtui import files, store
+from imbtui.errors import UserError
+from imbtui.paths import RunsPaths, host
+from imbtui.worker import lock
+
+
+def request_stop(runs: RunsPaths, run_id: str) -> None:
+    """Ask a queued or running run to stop; a running one writes a checkpoint first.
+
+    Returns at once; the worker, started if there is none, sees to it.
+
+    Raises:
+        UserError: the run is neither queued nor running.
+    """
+    run = runs.run(run_id)
+    view = store.read(run)
+    if view.state not in store.ACTIVE:
+        raise UserError(f"it cannot be stopped: it is {view.state}", where=run_id)
+    files.write_atomic(run.stop, str(view.attempt))
+    if view.here:
+        # No worker looks after it: its own process is told directly.
+        for rank in store.registered(run, view.attempt):
+            rank.signal(SIGTERM)
+    elif view.host == host():
+        lock.ensure(runs)
+    else:
+        lock.ring(runs)
+
+
+def resume(runs: RunsPaths, run_id: str) -> None:
+    """Queue a stopped, failed or crashed run again; it goes on from its newest checkpoint.
+
+    Raises:
+        UserError: the run is queued, running or finished, or may still be running on another machine.
+    """
+    run = runs.run(run_id)
+    view = store.read(run)
+    if view.state in store.ACTIVE:
+        raise UserError(f"it is {view.state} already", where=run_id)
+    if view.state == "finished":
+        raise UserError("it has finished", where=run_id, hint="`imbtui run RECIPE --rerun` trains it anew.")
+    state = files.read_json(run.state)
+    if view.host != host() and isinstance(state, dict) and state.get("state") == "running":
+        raise UserError(
+            f"it was started on {files.printable(view.host)} and may still run there",
+            where=run_id,
+            hint="Resume it on that machine.",
+        )
+    store.update_submit(run, attempt=view.attempt + 1, host=host(), here=False, retried=0)
+    with contextlib.suppress(FileNotFoundError):
+        run.stop.unlink()
+    lock.ensure(runs)

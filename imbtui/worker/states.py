@@ -1,0 +1,91 @@
+"""What the worker writes into `state.json`. A run without that file, for its current attempt, is queued.
+
+`run --here` uses the same functions for its own run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from imbtui import files, store
+from imbtui.paths import RunPaths
+from imbtui.processes import Identity
+
+
+def read(run: RunPaths, attempt: int) -> dict[str, Any] | None:
+    """Return what state.json says of this attempt, or None when it says nothing of it."""
+    document = files.read_json(run.state)
+    if isinstance(document, dict) and document.get("attempt") == attempt:
+        return document
+    return None
+
+
+def write_running(
+    run: RunPaths,
+    *,
+    attempt: int,
+    launch: str,
+    launcher: Identity | None,
+    gpus: tuple[int, ...] = (),
+    slots: int = 0,
+    processes: int = 1,
+    log: str = "log.txt",
+    log_offset: int = 0,
+) -> None:
+    """Say that a launch carries this run.
+
+    Args:
+        attempt: the attempt that is launched.
+        launch: the launch's id.
+        launcher: its process; None while it is not started yet.
+        gpus: GPUs that the launch uses.
+        slots: CPU slots that the launch takes.
+        processes: ranks that train the run together.
+        log: name of the file that the launcher prints to.
+        log_offset: bytes of log.txt that were there before.
+    """
+    document = {
+        "format": store.FORMAT,
+        "state": "running",
+        "attempt": attempt,
+        "launch": launch,
+        **(launcher.to_json() if launcher else {}),
+        "gpus": list(gpus),
+        "slots": slots,
+        "processes": processes,
+        "log": log,
+        "log_offset": log_offset,
+        "at": store.now(),
+    }
+    # Not worth an fsync: what it says ends with the boot.
+    files.write_json(run.state, document, durable=False)
+
+
+def write_ended(run: RunPaths, *, attempt: int, how: str, reason: str = "") -> None:
+    """Say how the attempt ended; GPUs and the time of its start stay on record.
+
+    Args:
+        attempt: the attempt that ended.
+        how: `finished`, `stopped`, `failed` or `crashed`.
+        reason: one phrase; empty when there is nothing to say.
+    """
+    now = store.now()
+    document = {"format": store.FORMAT, "at": now, **(read(run, attempt) or {})}
+    document |= {"state": "ended", "attempt": attempt, "how": how, "reason": reason, "ended": now}
+    files.write_json(run.state, document)
+
+
+def clear(run: RunPaths) -> None:
+    """Put the run back into the queue."""
+    with contextlib.suppress(FileNotFoundError):
+        run.state.unlink()
+
+
+def stop_asked(run: RunPaths, attempt: int) -> bool:
+    """Whether the run's stop file means this attempt; an empty file means whichever is current."""
+    try:
+        text = run.stop.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return False
+    return text in ("", str(attempt))

@@ -1,0 +1,217 @@
+"""The worker's whole day: reap what ended, obey stops, start what fits, sync the index; twice a second.
+
+Whatever it knows stands in the run folders, and a new worker reads it there. Each step may be cut off by
+a kill at any point and is then done again from its beginning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from imbtui import files, index, processes, queue, store
+from imbtui.gpus import Gpu, list_gpus
+from imbtui.launch import ENGINE, LAUNCH_MARK, Executor, Order
+from imbtui.launch.local import Local
+from imbtui.paths import RunsPaths
+from imbtui.processes import Identity
+from imbtui.worker import lock, states
+from imbtui.worker.carried import Carried, Launch, adopted, log_of
+from imbtui.worker.listing import Listing, Queued
+from imbtui.worker.place import Box, Start, gpu_rooms, place
+from imbtui.worker.reap import Reaper
+
+AFTER_REBOOT = "the machine was restarted while runs were waiting"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What tests replace.
+
+    Attributes:
+        module: the module that trains.
+        cores: CPU cores to use; None: those this process may use.
+        gpus: reads the machine's GPUs.
+        leave_patience: seconds a process may take to leave once its run's result is written.
+        executor: where launches run; None: this machine.
+    """
+
+    module: str = ENGINE
+    cores: int | None = None
+    gpus: Callable[[], list[Gpu]] = list_gpus
+    leave_patience: float = 30.0
+    executor: Executor | None = None
+
+
+class Worker:
+    """Starts and follows the launches of one runs folder on this host. Its caller holds the lock.
+
+    Args:
+        runs: the runs folder.
+        options: see `Options`.
+    """
+
+    def __init__(self, runs: RunsPaths, options: Options | None = None) -> None:
+        self.runs = runs
+        self.launches: list[Launch] = []
+        self._options = options or Options()
+        self._executor: Executor = self._options.executor or Local()
+        self._listing = Listing(runs)
+        self._reaper = Reaper(runs, self._executor, self._changed, self._options.leave_patience)
+        self._unsynced: set[str] = set()
+        self._why: dict[str, str] = {}
+        self._me = {**Identity.mine().to_json(), "since": store.now()}
+        self._said: dict[str, Any] = {}
+        self._pause_after_reboot()
+        self._report(idle=False)
+
+    def tick(self) -> None:
+        """Bring everything one step further.
+
+        Raises:
+            OSError: the disk is full or the runs folder gone. Nothing is lost: the next tick tries again.
+        """
+        self._adopt(self._listing.refresh())
+        self.launches = [launch for launch in self.launches if not self._reaper.reap(launch)]
+        for launch in self.launches:
+            self._reaper.obey_stops(launch)
+        self._start()
+        self._sync()
+        self._report(idle=False)
+
+    def idle(self) -> bool:
+        """Whether nothing runs and nothing may start."""
+        if self.launches or self._unsynced or not self._listing.settled():
+            return False
+        return not self._listing.waiting() or queue.settings(self.runs).paused
+
+    def leave(self) -> tuple[int, int]:
+        """Say that nothing was left to do; return which ring of the bell was heard last."""
+        self._report(idle=True)
+        return self._listing.bell
+
+    def _changed(self, run_id: str) -> None:
+        self._unsynced.add(run_id)
+        self._listing.look_again(run_id)
+
+    def _adopt(self, found: list[tuple[str, dict[str, Any]]]) -> None:
+        known = {launch.id for launch in self.launches}
+        strangers = [(run_id, state) for run_id, state in found if state.get("launch") not in known]
+        if strangers:
+            kills = processes.out_of_memory_kills()
+            self.launches += adopted(self.runs, strangers, now=time.monotonic(), memory_kills=kills)
+
+    def _start(self) -> None:
+        """Start what fits, and note why everything else waits."""
+        waiting = self._listing.waiting()
+        here = {run.id for run in waiting}
+        leaving = {
+            run.id for launch in self.launches for run in launch.runs if run.id in here and run.is_there()
+        }
+        waiting = [run for run in waiting if run.id not in leaving]
+        for run in [run for run in waiting if self._listing.is_stopped(run)]:
+            states.write_ended(self.runs.run(run.id), attempt=run.attempt, how="stopped")
+            self._changed(run.id)
+            waiting.remove(run)
+        chosen = queue.settings(self.runs)
+        if chosen.paused:
+            self._why = dict.fromkeys((run.id for run in waiting), queue.paused_phrase(chosen))
+            return
+        starts, self._why = place(waiting, self._box(chosen, waiting))
+        self._why |= dict.fromkeys(leaving, "its last attempt is still leaving")
+        for start in starts:
+            self._launch(start)
+
+    def _box(self, chosen: queue.Settings, waiting: list[Queued]) -> Box:
+        wanted = any(run.gpus != "cpu" for run in waiting)
+        gpus = self._options.gpus() if wanted else []
+        marks = {launch.id for launch in self.launches}
+        held_by = {process.pid for gpu in gpus for process in gpu.processes}
+        mine = {pid for pid in held_by if processes.environment_value(pid, LAUNCH_MARK) in marks}
+        taken = [launch.gpus for launch in self.launches]
+        return Box(
+            cores=self._options.cores or queue.cores(),
+            slots=chosen.slots or self._options.cores or queue.default_slots(),
+            busy=sum(launch.slots for launch in self.launches),
+            gpus=gpu_rooms(gpus, taken, mine, chosen.gpu_slots),
+            per_gpu=chosen.gpu_slots,
+        )
+
+    def _launch(self, start: Start) -> None:
+        carried = [self._carry(run) for run in start.runs]
+        mark = secrets.token_hex(6)
+        launch = Launch(
+            id=mark,
+            runs=carried,
+            log=log_of(self.runs, mark, carried),
+            gpus=start.gpus,
+            slots=start.slots,
+            processes=start.runs[0].processes,
+            since=time.monotonic(),
+            memory_kills=processes.out_of_memory_kills(),
+        )
+        try:
+            if not launch.owns_log:
+                launch.log.parent.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+            launch.record()
+            launch.launcher = self._executor.start(
+                Order(
+                    launch=mark,
+                    folders=tuple(run.paths.root for run in carried),
+                    log=launch.log,
+                    gpus=start.gpus,
+                    processes=launch.processes,
+                    threads=start.threads,
+                    data=start.runs[0].data,
+                    module=self._options.module,
+                )
+            )
+        except OSError:
+            for run in carried:
+                with contextlib.suppress(OSError):
+                    states.clear(run.paths)
+            raise
+        self.launches.append(launch)
+        for run in carried:
+            self._changed(run.id)
+        launch.record()
+
+    def _carry(self, run: Queued) -> Carried:
+        paths = self.runs.run(run.id)
+        try:
+            log_offset = paths.log.stat().st_size
+        except OSError:
+            log_offset = 0
+        return Carried(paths, run.attempt, run.grace, log_offset)
+
+    def _sync(self) -> None:
+        if self._unsynced:
+            index.sync(self.runs, self._unsynced)
+            self._unsynced = set()
+
+    def _report(self, *, idle: bool) -> None:
+        """Say who works here, what runs, and why the rest waits; written only when it changed."""
+        waiting = dict(self._why)
+        for launch in self.launches:
+            open_runs = list(launch.open())
+            for before, run in zip([None, *open_runs], open_runs, strict=False):
+                if not run.begun:
+                    waiting[run.id] = f"in one launch after {before.id}" if before else "starting"
+        under_way = [run.id for launch in self.launches for run in launch.open() if run.begun]
+        said = {"format": store.FORMAT, **self._me, "idle": idle, "runs": under_way, "waiting": waiting}
+        if said != self._said:
+            files.write_json(self.runs.worker, said, durable=False)
+            self._said = said
+
+    def _pause_after_reboot(self) -> None:
+        """Start nothing by surprise when the worker before this one was ended by the machine's restart."""
+        before = lock.report(self.runs)
+        if before.get("boot_id", processes.boot_id()) == processes.boot_id() or before.get("idle"):
+            return
+        left = [*before.get("runs", []), *before.get("waiting", {})]
+        if any(store.read(self.runs.run(run_id)).state == "queued" for run_id in left):
+            queue.pause(self.runs, AFTER_REBOOT)

@@ -1,0 +1,121 @@
+"""Stands in for the engine: same protocol in a run folder, no torch, behaviour from the run's recipe.
+
+The recipe's `[standin]` table: `steps` and `pause` (seconds a step), `on_term` (`save`: write a checkpoint
+and stop; `ignore`), `end` (`finish`, `raise`, `segv`, `kill`, `vanish` (exit without a result), `hang`
+(write the result and stay)), `helper` (start a child process of its own that never ends).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+from imbtui import files
+from imbtui.paths import RunPaths
+from imbtui.processes import Identity
+
+
+def main(arguments: list[str]) -> int:
+    runs = [RunPaths(Path(argument)) for argument in arguments]
+    launcher = os.getppid()
+    for run in runs:
+        if os.getppid() != launcher:
+            return 1  # nobody would hear of a run begun now
+        if os.environ.get("STANDIN_IMPORT_ERROR"):
+            import no_such_module_at_all  # noqa: F401
+        if done(run):
+            continue
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            train(run)
+            continue
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            train(run)
+            os._exit(0)
+        os.waitpid(child, 0)
+    return 0
+
+
+def attempt_of(run: RunPaths) -> int:
+    return int(json.loads(run.submit.read_text())["attempt"])
+
+
+def done(run: RunPaths) -> bool:
+    result = files.read_json(run.result) or {}
+    stop = run.stop.read_text() if run.stop.exists() else ""
+    return result.get("attempt") == attempt_of(run) or stop == str(attempt_of(run))
+
+
+def train(run: RunPaths) -> None:
+    recipe = tomllib.loads(run.recipe.read_text())["standin"]
+    os.environ["IMBTUI_RUN_ID"] = run.id
+    attempt, rank = attempt_of(run), int(os.environ.get("RANK", "0"))
+    note_start(run, attempt, rank)
+    asked: list[int] = []
+    keep = (lambda n, f: asked.append(n)) if recipe.get("on_term", "save") == "save" else signal.SIG_IGN
+    signal.signal(signal.SIGTERM, keep)
+    me = Identity.mine().to_json()
+    files.write_json(run.rank(rank), {"format": 1, "attempt": attempt, "rank": rank, **me}, durable=False)
+    if recipe.get("helper"):
+        subprocess.Popen(["sleep", "600"])
+    run.checkpoints.mkdir(exist_ok=True)
+    saved = run.checkpoints / "step.json"
+    step = files.read_json(saved) or 0
+    print(f"attempt {attempt} begins at step {step}", flush=True)
+    while step < recipe.get("steps", 3):
+        time.sleep(recipe.get("pause", 0.01))
+        step += 1
+        if asked:
+            files.write_json(saved, step)
+            finish(run, attempt, rank, "stopped", step)
+            return
+    how = recipe.get("end", "finish")
+    if how == "raise":
+        finish(run, attempt, rank, "failed", step, "ValueError: as told")
+    elif how == "segv":
+        print("Fatal Python error: Segmentation fault", flush=True)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif how == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif how == "vanish":
+        print(recipe.get("says", "last words"), flush=True)
+    else:
+        finish(run, attempt, rank, "finished", step)
+        while how == "hang":
+            time.sleep(60)
+
+
+def finish(run: RunPaths, attempt: int, rank: int, state: str, step: int, reason: str = "") -> None:
+    if rank == 0:
+        result = {"attempt": attempt, "state": state, "reason": reason, "metrics": {"test/accuracy": 0.5}}
+        files.write_json(
+            run.result, {**result, "seconds": 0.1, "steps": step, "epochs": 1, "fit_epoch": None}
+        )
+
+
+def note_start(run: RunPaths, attempt: int, rank: int) -> None:
+    """Leave a trace of every start, and of two processes that train one run at once."""
+    lock = os.open(run.root / f"trained-{rank}.lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        word = "start"
+    except BlockingIOError:
+        word = "DOUBLE"
+    trace = os.open(run.root / "starts.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.write(trace, f"{word} {attempt} {rank}\n".encode())
+    os.close(trace)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,50 @@
+"""The real worker with the stand-in trainer, as a process: `python -m standin_worker RUNS_FOLDER`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from pathlib import Path
+
+from imbtui.launch import Order
+from imbtui.launch.local import Local
+from imbtui.paths import RunsPaths
+from imbtui.worker.__main__ import main
+from imbtui.worker.tick import Options
+
+# A launcher like accelerate's for one process: it starts the trainer, waits, and hears no signal.
+LAUNCHER = "import subprocess, sys; sys.exit(1 if subprocess.call(sys.argv[1:]) else 0)"
+
+
+def line(order: Order) -> list[str]:
+    trainer = [sys.executable, "-m", order.module, *map(str, order.folders)]
+    return [sys.executable, "-S", "-c", LAUNCHER, *trainer]
+
+
+def options() -> Options:
+    return Options(
+        module="standin_trainer",
+        cores=2,
+        gpus=list,
+        leave_patience=1.0,
+        executor=Local(line),
+    )
+
+
+def die_at(number: int) -> None:
+    """SIGKILL this process just before the n-th time that it changes anything outside itself."""
+    seen = itertools.count(1)
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event in ("os.rename", "os.remove", "subprocess.Popen") and next(seen) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+
+
+if __name__ == "__main__":
+    if "STANDIN_DIE_AT" in os.environ:
+        die_at(int(os.environ["STANDIN_DIE_AT"]))
+    sys.exit(main(RunsPaths(Path(sys.argv[1])), options(), every=0.05, linger=0.3))
