@@ -21,7 +21,7 @@ from imbtui.errors import UserError
 
 # A command is a file of this folder with a function `command` and its EXAMPLES, or with a Typer `group`.
 PANELS: dict[str, tuple[str, ...]] = {
-    "Runs": ("ls", "show"),
+    "Runs": ("run", "ls", "show"),
     "Studies": ("recipes",),
 }  # fmt: skip
 LONGEST_COMPLAINT = 12  # lines

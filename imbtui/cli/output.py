@@ -118,29 +118,42 @@ class Column:
 
 
 def table(columns: Sequence[Column], *, everything: bool = False) -> list[str]:
-    """Print columns side by side and return the titles of those that did not fit.
-
-    Nothing is folded or cut but columns that permit it; columns of importance 0 are always there.
+    """Print columns side by side, see `arrange`, and return the titles of those that did not fit.
 
     Args:
         columns: in the order in which they stand.
         everything: leave no column out, whatever the width.
     """
+    out = console()
+    rows, left_out = arrange(columns, None if everything else out.width)
+    for row in rows:
+        out.print(row)
+    return left_out
+
+
+def arrange(columns: Sequence[Column], width: int | None) -> tuple[list[Text], list[str]]:
+    """Return the lines of a table, headings first, and the titles of the columns that did not fit.
+
+    Nothing is folded or cut but columns that permit it; columns of importance 0 are always there.
+
+    Args:
+        columns: in the order in which they stand.
+        width: characters in a line; None: as many as it takes.
+    """
     from rich.text import Text
 
-    out = console()
-    kept = list(columns) if everything else _fitting(columns, out.width)
+    kept = list(columns) if width is None else _fitting(columns, width)
     widths = [_width(column) for column in kept]
-    over = sum(widths) + _GAP * (len(kept) - 1) - out.width
+    over = 0 if width is None else sum(widths) + _GAP * (len(kept) - 1) - width
     for position, column in enumerate(kept):
-        if column.shrink and over > 0 and not everything:
+        if column.shrink and over > 0:
             cut = min(over, max(0, widths[position] - 12))
             widths[position] -= cut
             over -= cut
     titles: list[str | Text] = [Text(column.title, style="bold") for column in kept]
-    for row in [titles, *zip(*(column.cells for column in kept), strict=True)]:
-        out.print(_row(kept, row, widths))
-    return [column.title for column in columns if column not in kept]
+    rows = [titles, *map(list, zip(*(column.cells for column in kept), strict=True))]
+    left_out = [column.title for column in columns if not any(column is one for one in kept)]
+    return [_row(kept, row, widths) for row in rows], left_out
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
@@ -153,7 +166,7 @@ def _fitting(columns: Sequence[Column], width: int) -> list[Column]:
             used += needs
         else:
             break  # a less important column must not take the place of a more important one
-    return [column for column in columns if column in kept]
+    return [column for column in columns if any(column is one for one in kept)]
 
 
 def _width(column: Column) -> int:
