@@ -18,7 +18,7 @@ class Examples:
             names (N,) of images that are read while training.
         targets: labels to train on, (N,) int64; noisy ones after `label_noise`.
         clean_targets: labels before any noise, (N,) int64.
-        is_corrupted: whether a corruption changed the example (also to itself), (N,) bool.
+        is_corrupted: whether a corruption changed the example or its label, (N,) bool.
         index: position of the example in the data set's own order, (N,) int64.
         group: sub-population of each example, (N,) int64, or None where the data set has none.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,6 +126,9 @@ def row_position(t: Tick) -> tuple[int, float]:
 
 
 def _plain(value: Any) -> Any:
+    """Fetch a value from its device; what JSON has no number for (NaN, infinity) becomes null."""
     if isinstance(value, torch.Tensor):
-        return value.tolist()
-    return value
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
