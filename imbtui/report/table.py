@@ -225,13 +225,7 @@ def _latex(table: Table, digits: int) -> str:
         "\\midrule",
     ]
     for label, row in zip(table.rows, table.cells, strict=True):
-        # The sign stands in for mathematics until the text around it has been escaped.
-        texts = [
-            ""
-            if c is None
-            else _escaped(c.text(digits)).replace("±", "$\\pm$").replace(FROM_MEMORY, "$^\\dagger$")
-            for c in row
-        ]
+        texts = ["" if c is None else _escaped(c.text(digits)) for c in row]
         lines.append(" & ".join([_escaped(label), *texts]) + " \\\\")
     lines.append("\\bottomrule")
     wide = len(table.columns) + 1
@@ -249,6 +243,8 @@ _LATEX = {
     # An opening bracket after \\ would be read as its optional argument.
     "[": "{[}",
     "]": "{]}",
+    "±": "$\\pm$",
+    FROM_MEMORY: "$^\\dagger$",
 }
 
 

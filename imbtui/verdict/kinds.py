@@ -138,14 +138,14 @@ def trend(claim: Claim, sample: Sample) -> Evidence:
     `slope = [lo, hi]`: each seed's least-squares slope over the values themselves, or of logarithm on
     logarithm; its mean must lie between (two one-sided t tests). A seed agrees when its slope does.
     """
-    key, metric = str(claim.over), expression.parse(claim.metric)
-    grid, curves = _curves(claim, sample, key, metric, at_least=2)
+    key = claim.over
+    grid = _grid(claim, sample, at_least=2)
     if claim.slope is not None:
-        x = _numbers(grid, key, logarithms=claim.scale == "log-log")
+        x = _numbers(grid, str(key), logarithms=claim.scale == "log-log")
         low, high = claim.slope
         if low > high:
             raise UserError(f"slope = [{low:g}, {high:g}] is empty", hint="Write the smaller bound first.")
-        sample.ready(curves)
+        curves = _curves(claim, sample, grid)
         y = {s: _logarithms(v) if claim.scale == "log-log" else v for s, v in curves.items()}
         return _between(
             {s: slope(x, v) for s, v in y.items()},
@@ -155,7 +155,7 @@ def trend(claim: Claim, sample: Sample) -> Evidence:
             wants=f"{'log-log ' if claim.scale == 'log-log' else ''}slope over {key} in [{low:g}, {high:g}]",
             test="two one-sided t tests of the slopes",
         )
-    sample.ready(curves)
+    curves = _curves(claim, sample, grid)
     sign = 1 if claim.direction == "increasing" else -1
     positions = list(range(len(grid)))
     evidence = _beyond(
@@ -182,60 +182,56 @@ def trend(claim: Claim, sample: Sample) -> Evidence:
 def peak(claim: Claim, sample: Sample) -> Evidence:
     """The metric has an interior maximum over a grid key: some inner point exceeds both ends.
 
-    For every candidate (the inner points, or those that `where` names) one-sided paired t tests against
-    both ends, the weaker one counting; the best candidate's p value is multiplied by the number of
-    candidates (Bonferroni), so that choosing it costs what it is worth. Besides, the mean curve must be
-    highest at a candidate. It fails when some other point is significantly above every candidate.
+    The candidates are the inner points, or those that `where` names. One-sided paired t tests of the
+    highest candidate against both ends must both be significant (intersection-union); their p value is
+    multiplied by the number of candidates (Bonferroni), so that choosing the highest costs what it is
+    worth. Besides, no other point may be higher on average. The claim fails when some other point is
+    significantly above every candidate.
     A seed agrees when its own maximum is at a candidate.
     """
-    key, metric = str(claim.over), expression.parse(claim.metric)
-    grid, curves = _curves(claim, sample, key, metric, at_least=3)
+    key = claim.over
+    grid = _grid(claim, sample, at_least=3)
     candidates = [i for i in range(1, len(grid) - 1) if _is_at(grid[i], claim.where)]
     if not candidates:
         raise UserError(
             f"no inner point of the grid lies at where = {claim.where}", hint=f"Known: {_listed(grid)}."
         )
-    seeds = sample.ready(curves)
+    curves = _curves(claim, sample, grid)
+    seeds = list(curves)
     others = [i for i in range(len(grid)) if i not in candidates]
     ends = (0, len(grid) - 1)
     place = "an inner point" if claim.where is None else _listed([grid[i] for i in candidates])
-    wants = f"{place} of {key} - the higher end > 0"
     size = _size(*curves.values())
 
     def above(i: int, j: int) -> Mean:
         return Mean([curves[s][i] - curves[s][j] for s in seeds], size)
 
-    agreeing = sum(max(v[i] for i in candidates) > max(v[i] for i in others) for v in curves.values())
     means = [math.fsum(curves[s][i] for s in seeds) / len(seeds) for i in range(len(grid))]
+    best = max(candidates, key=means.__getitem__)
+    higher = max(ends, key=means.__getitem__)
     highest = max(range(len(grid)), key=means.__getitem__)
+    evidence = Evidence(
+        wants=f"{place} of {key} - the higher end > 0",
+        per_seed={s: curves[s][best] - curves[s][higher] for s in seeds},
+        effect=means[best] - means[higher],
+        agreeing=sum(max(v[i] for i in candidates) > max(v[i] for i in others) for v in curves.values()),
+        reason=f"highest on average at {key} = {grid[highest]}",
+    )
     if len(seeds) < 2:
-        best = max(candidates, key=means.__getitem__)
-        end = max(ends, key=means.__getitem__)
-        difference = {s: curves[s][best] - curves[s][end] for s in seeds}
-        return Evidence(wants, difference, means[best] - means[end], agreeing)
-
-    def weaker(i: int) -> int:
-        return max(ends, key=lambda end: (above(i, end).p_above(0.0), means[end]))
-
-    best = min(candidates, key=lambda i: (above(i, weaker(i)).p_above(0.0), -means[i]))
-    end = weaker(best)
-    mean = above(best, end)
-    p = min(1.0, len(candidates) * mean.p_above(0.0))
-    low, high = mean.bounds(ALPHA / len(candidates))
-    fails = any(max(above(j, i).p_above(0.0) for i in candidates) < ALPHA / len(others) for j in others)
-    reason = f"highest on average at {key} = {grid[highest]}"
-    return Evidence(
-        wants,
-        {s: curves[s][best] - curves[s][end] for s in seeds},
-        mean.mean,
-        agreeing,
-        test=_name_of(mean, f"paired t tests against both ends, Bonferroni over {len(candidates)}"),
-        low=low,
-        high=high,
-        p=p if mean.varies else None,
+        return evidence
+    over_ends = [above(best, end) for end in ends]
+    p = min(1.0, len(candidates) * max(mean.p_above(0.0) for mean in over_ends))
+    bounds = [mean.bounds(ALPHA / len(candidates)) for mean in over_ends]
+    varies = any(mean.varies for mean in over_ends)
+    name = f"paired t tests against both ends, Bonferroni over {len(candidates)}"
+    return replace(
+        evidence,
+        test=name if varies else NO_VARIANCE,
+        low=min(low for low, _ in bounds),
+        high=min(high for _, high in bounds),
+        p=p if varies else None,
         holds=p < ALPHA and highest in candidates,
-        fails=fails,
-        reason=reason,
+        fails=any(max(above(j, i).p_above(0.0) for i in candidates) < ALPHA / len(others) for j in others),
     )
 
 
@@ -372,17 +368,20 @@ def _side(
     return sample.means(metric, conditions), _named(conditions)
 
 
-def _curves(
-    claim: Claim, sample: Sample, key: str, metric: expression.Expression, *, at_least: int
-) -> tuple[list[Any], dict[int, list[float]]]:
-    """Return a grid key's values and each seed's metric at them."""
-    grid = sample.grid(key)
-    if len(grid) < at_least:
-        raise UserError(f'a {claim.kind} needs at least {at_least} values of "{key}" in the grid')
+def _grid(claim: Claim, sample: Sample, *, at_least: int) -> list[Any]:
+    """Return the values of the grid key that a claim is about."""
+    values = sample.grid(str(claim.over))
+    if len(values) < at_least:
+        raise UserError(f'a {claim.kind} needs at least {at_least} values of "{claim.over}" in the grid')
+    return values
+
+
+def _curves(claim: Claim, sample: Sample, grid: list[Any]) -> dict[int, list[float]]:
+    """Return each seed's metric along the grid, complete."""
+    metric = expression.parse(claim.metric)
     conditions = sample.conditions(claim.arm)
-    points = [sample.means(metric, {**conditions, key: value}) for value in grid]
-    seeds = set(points[0]).intersection(*points)
-    return grid, {seed: [p[seed] for p in points] for seed in sorted(seeds)}
+    points = [sample.means(metric, {**conditions, str(claim.over): value}) for value in grid]
+    return {seed: [point[seed] for point in points] for seed in sample.ready(*points)}
 
 
 def _numbers(grid: list[Any], key: str, *, logarithms: bool) -> list[float]:
