@@ -1,0 +1,96 @@
+"""What the dashboard does to runs: the core's functions over several runs, answered with sentences.
+
+They wait for files and for the worker to start, so they are called in threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from imbtui.errors import UserError
+from imbtui.paths import RunsPaths
+from imbtui.text import plural
+
+
+@dataclass
+class Outcome:
+    """What came of an action.
+
+    Attributes:
+        done: ids it was done to.
+        refused: a sentence for each of the others.
+    """
+
+    done: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+    def sentences(self, verb: str) -> list[tuple[str, str]]:
+        """Return what to say, with a severity each.
+
+        Args:
+            verb: what was done, such as `asked to stop`.
+        """
+        said = [(f"{plural(len(self.done), 'run')} {verb}", "information")] if self.done else []
+        return said + [(sentence, "warning") for sentence in self.refused[:3]]
+
+
+def stop(runs: RunsPaths, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Ask runs to stop; running ones write a checkpoint first."""
+    from imbtui import worker
+
+    return _each(ids, lambda i: worker.request_stop(runs, i)).sentences("asked to stop")
+
+
+def resume(runs: RunsPaths, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Queue ended runs again; for queued ones see that there is a worker."""
+    from imbtui import store, worker
+
+    def one(run_id: str) -> None:
+        if store.read(runs.run(run_id)).state == "queued":
+            worker.ensure(runs)
+        else:
+            worker.resume(runs, run_id)
+
+    outcome = _each(ids, one)
+    _sync(runs, outcome.done)
+    return outcome.sentences("queued")
+
+
+def remove(runs: RunsPaths, ids: Sequence[str]) -> list[tuple[str, str]]:
+    """Move runs to the trash; runs that are queued or running are refused."""
+    from imbtui import store
+
+    def one(run_id: str) -> None:
+        state = store.read(runs.run(run_id)).state
+        if state in store.ACTIVE:
+            raise UserError(f"it is {state}; stop it first", where=run_id)
+        store.remove(runs, run_id)
+
+    outcome = _each(ids, one)
+    _sync(runs, outcome.done)
+    return outcome.sentences("moved to the trash")
+
+
+def _each(ids: Sequence[str], act: Callable[[str], None]) -> Outcome:
+    outcome = Outcome()
+    for run_id in ids:
+        try:
+            act(run_id)
+        except UserError as error:
+            outcome.refused.append(str(error))
+        except OSError as error:
+            outcome.refused.append(f"{run_id}: {error.strerror or error}")
+        else:
+            outcome.done.append(run_id)
+    return outcome
+
+
+def _sync(runs: RunsPaths, ids: Sequence[str]) -> None:
+    from imbtui import index
+
+    if ids:
+        index.sync(runs, ids)
+
+
+Act = Callable[[RunsPaths, Sequence[str]], list[tuple[str, str]]]

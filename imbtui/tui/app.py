@@ -1,0 +1,229 @@
+"""The dashboard's app: its screens, the keys that work everywhere, and the passing on of messages."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from imbtui.errors import UserError
+from imbtui.paths import RunsPaths
+from imbtui.text import plural
+from imbtui.tui import rows as say
+from imbtui.tui.dialogs.confirm import Confirm
+from imbtui.tui.live import Live
+from imbtui.tui.messages import (
+    LogGrew,
+    Looked,
+    MachineSeen,
+    ProgressMade,
+    Row,
+    RowsArrived,
+    RowsDropped,
+    RunsChanged,
+    Said,
+)
+from imbtui.tui.theme import DARK, LIGHT
+
+SCREENS = Path(__file__).parent / "screens"
+HOME = "runs"
+
+
+@dataclass(frozen=True)
+class ScreenFile:
+    """A file of the screens folder, as it states itself.
+
+    Attributes:
+        name: the file's.
+        key: what opens it from anywhere; empty: other screens open it.
+        title: what it is called.
+    """
+
+    name: str
+    key: str
+    title: str
+
+
+def list_screens() -> list[ScreenFile]:
+    """Return the screens there are, without importing one."""
+    found = []
+    for path in sorted(SCREENS.glob("[a-z]*.py")):
+        stated = {"KEY": "", "TITLE": path.stem}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.partition(" = ")
+            if equals and name in stated:
+                stated[name] = ast.literal_eval(value)
+        found.append(ScreenFile(path.stem, stated["KEY"], stated["TITLE"]))
+    return found
+
+
+class ImbtuiApp(App[None]):
+    """The dashboard over one runs folder. It only looks and asks: quitting changes nothing."""
+
+    TITLE = "imbtui"
+    CSS = """
+    Screen { background: $background; }
+    ToastRack { margin-bottom: 3; }
+    Toast { width: 60; max-width: 90%; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(
+                screen.key,
+                f"open('{screen.name}')",
+                screen.title.lower(),
+                id=f"app.{screen.name}",
+                tooltip=f"Open: {screen.title}.",
+            )
+            for screen in list_screens()
+            if screen.key
+        ),
+        Binding("question_mark,f1", "help", "help", id="app.help", tooltip="Show the keys of this screen."),
+        Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; runs go on."),
+    ]
+
+    def __init__(self, runs: RunsPaths) -> None:
+        super().__init__()
+        self.runs = runs
+        self.live = Live(self, runs)
+
+    def on_mount(self) -> None:
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        self.push_screen(self._build(HOME))
+        self.live.start()
+
+    # Screens
+
+    def _build(self, name: str, *arguments: str) -> Screen[None]:
+        return importlib.import_module(f"imbtui.tui.screens.{name}").build(*arguments)
+
+    def action_open(self, name: str) -> None:
+        """Open a screen of the screens folder."""
+        self.push_screen(self._build(name))
+
+    def open_run(self, run_id: str) -> None:
+        """Open one run."""
+        self.push_screen(self._build("run", run_id))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On a screen where letters are typed, no letter leaves it."""
+        if action in ("open", "quit") and getattr(self.screen, "TYPING", False):
+            return False
+        return super().check_action(action, parameters)
+
+    def action_help(self) -> None:
+        """Show the keys of the screen."""
+        from imbtui.tui.dialogs.help import Help
+
+        bindings = self.screen.active_bindings
+        display = {key: self.get_key_display(active.binding) for key, active in bindings.items()}
+        title = getattr(self.screen, "heading", "") or type(self.screen).__name__.lower()
+        self.push_screen(Help(title, bindings, display))
+
+    def ask(self, question: str, more: str, *, yes: str, then: Callable[[], None]) -> None:
+        """Ask before something that cannot be taken back at once; do it only after a yes."""
+
+        def answered(answer: bool | None) -> None:
+            if answer:
+                then()
+
+        self.push_screen(Confirm(question, more, yes=yes), answered)
+
+    # Work in the background
+
+    def do(self, work: Callable[[], list[tuple[str, str]]]) -> None:
+        """Do something in a thread and say the sentences that come of it."""
+        self.run_worker(partial(self._done, work), thread=True, group="do", exit_on_error=False)
+
+    def _done(self, work: Callable[[], list[tuple[str, str]]]) -> None:
+        try:
+            said = work()
+        except (UserError, OSError, TimeoutError) as error:
+            said = [(str(error), "error")]
+        for sentence, severity in said:
+            self.post_message(Said(sentence, severity=severity))
+
+    # Messages of the poller, on their way to the screens
+
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        ended = self.live.take_rows(message)
+        self._announce(ended)
+        self._pass_on(message)
+
+    def on_progress_made(self, message: ProgressMade) -> None:
+        self.live.take_progress(message)
+        self._pass_on(message)
+
+    def on_rows_arrived(self, message: RowsArrived) -> None:
+        self.live.take_curves(message)
+        self._pass_on(message)
+
+    def on_rows_dropped(self, message: RowsDropped) -> None:
+        self.live.drop_curves(message)
+
+    def on_log_grew(self, message: LogGrew) -> None:
+        self._pass_on(message)
+
+    def on_machine_seen(self, message: MachineSeen) -> None:
+        self.live.machine = message.machine
+        self._pass_on(message)
+
+    def on_looked(self, message: Looked) -> None:
+        self.live.looked(message)
+
+    def on_said(self, message: Said) -> None:
+        severity = message.severity if message.severity in ("warning", "error") else "information"
+        self.notify(message.sentence, severity=severity, markup=False)  # type: ignore[arg-type]
+        self.live.poke()
+
+    def _pass_on(self, message: RunsChanged | ProgressMade | RowsArrived | LogGrew | MachineSeen) -> None:
+        handler = f"on_{message.handler_name.removeprefix('on_')}"
+        for screen in self.screen_stack:
+            if hasattr(screen, handler):
+                screen.post_message(message)
+
+    def _announce(self, ended: list[Row]) -> None:
+        """Ring and say it when runs that were under way have ended."""
+        if not ended:
+            return
+        self.bell()
+        if len(ended) == 1:
+            row = ended[0]
+            about = say.situation(row) if row["state"] in ("failed", "crashed") else ""
+            sentence = f"{say.name(row)}, seed {row.get('seed')}: {row['state']}" + (
+                f": {about}" if about else ""
+            )
+        else:
+            states = [row["state"] for row in ended]
+            counts = ", ".join(f"{states.count(state)} {state}" for state in say.STATES if state in states)
+            sentence = f"{plural(len(ended), 'run')} ended: {counts}"
+        bad = any(row["state"] in ("failed", "crashed") for row in ended)
+        self.notify(sentence, severity="error" if bad else "information", markup=False)
+
+
+def run(runs: RunsPaths) -> None:
+    """Open the dashboard and return when the user leaves it.
+
+    Raises:
+        UserError: there is no terminal to draw on.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UserError(
+            "the dashboard needs a terminal",
+            hint="`imbtui ls` prints the runs, `imbtui --help` all commands.",
+        )
+    if os.environ.get("TERM") == "dumb":
+        raise UserError("the dashboard needs a terminal that can move its cursor", where="TERM=dumb")
+    ImbtuiApp(runs).run()

@@ -1,0 +1,161 @@
+"""The metrics of one run as columns of numbers that grow, fit for drawing."""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+FIRST_FAMILIES = (
+    "balanced_accuracy",
+    "loss",
+    "accuracy",
+    "few_accuracy",
+    "medium_accuracy",
+    "many_accuracy",
+    "nll",
+    "ece",
+)
+SPLITS = ("test", "train", "val", "running")
+_POSITION = ("stage", "step", "epoch", "time")
+
+
+def _floats() -> array[float]:
+    return array("d")
+
+
+@dataclass
+class Line:
+    """One metric over time. Stages follow one another: steps and epochs go on counting."""
+
+    steps: array[float] = field(default_factory=_floats)
+    epochs: array[float] = field(default_factory=_floats)
+    values: array[float] = field(default_factory=_floats)
+
+    def extend(self, other: Line) -> None:
+        """Append another line's points."""
+        self.steps.extend(other.steps)
+        self.epochs.extend(other.epochs)
+        self.values.extend(other.values)
+
+
+@dataclass
+class Curves:
+    """All metrics of a run, or those that are new of it.
+
+    Attributes:
+        lines: numbers by full name; values that are not finite are left out.
+        lists: the newest list of each list-valued metric, such as `test/class_accuracy`.
+        last: the newest value of each metric, also where it is not finite.
+        row: position keys of the newest row.
+        bad: lines that were no rows.
+    """
+
+    lines: dict[str, Line] = field(default_factory=dict)
+    lists: dict[str, list[Any]] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+    row: dict[str, Any] = field(default_factory=dict)
+    bad: int = 0
+
+    def extend(self, other: Curves) -> None:
+        """Take over what is new."""
+        for name, line in other.lines.items():
+            self.lines.setdefault(name, Line()).extend(line)
+        self.lists |= other.lists
+        self.last |= other.last
+        self.row = other.row or self.row
+        self.bad += other.bad
+
+    def families(self) -> dict[str, list[str]]:
+        """Return metric names by what they measure: the same metric of several splits is one family."""
+        found: dict[str, list[str]] = {}
+        for name in self.lines:
+            found.setdefault(family(name), []).append(name)
+        for names in found.values():
+            names.sort(key=_split_order)
+        order = {name: position for position, name in enumerate(FIRST_FAMILIES)}
+        return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 99), item[0])))
+
+
+def family(name: str) -> str:
+    """Return what a metric measures: `loss` for `test/loss`, the whole name of a probe's value."""
+    split, slash, rest = name.partition("/")
+    return rest if slash and split in SPLITS else name
+
+
+def _split_order(name: str) -> tuple[int, str]:
+    split = name.partition("/")[0]
+    return (SPLITS.index(split) if split in SPLITS else 99, name)
+
+
+class Reader:
+    """Turns lines of metrics.jsonl into curves, remembering where the stage before ended."""
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._before = (0.0, 0.0)
+        self._reached = (0.0, 0.0)
+
+    def read(self, lines: Iterable[bytes]) -> Curves:
+        """Return what the lines add. A line that is no row is counted and skipped."""
+        new = Curves()
+        for row in self._rows(lines, new):
+            step, epoch = self._place(row)
+            for name, value in row.items():
+                if name in _POSITION:
+                    continue
+                if isinstance(value, list):
+                    new.lists[name] = value
+                elif isinstance(value, int | float):
+                    new.last[name] = value
+                    if math.isfinite(value):
+                        line = new.lines.get(name)
+                        if line is None:
+                            line = new.lines[name] = Line()
+                        line.steps.append(step)
+                        line.epochs.append(epoch)
+                        line.values.append(value)
+                elif value is None:
+                    new.last[name] = math.nan
+        return new
+
+    def _rows(self, lines: Iterable[bytes], new: Curves) -> Iterator[dict[str, Any]]:
+        for line in lines:
+            if not line:
+                continue
+            try:
+                row = _parse(line)
+            except ValueError:
+                new.bad += 1
+                continue
+            if not isinstance(row, dict):
+                new.bad += 1
+                continue
+            new.row = {key: row[key] for key in _POSITION if key in row}
+            yield row
+
+    def _place(self, row: dict[str, Any]) -> tuple[float, float]:
+        stage = row.get("stage")
+        if stage != self._stage:
+            self._stage = stage
+            self._before = self._reached
+        step = self._before[0] + _number(row.get("step"))
+        epoch = self._before[1] + _number(row.get("epoch"))
+        self._reached = (max(step, self._reached[0]), max(epoch, self._reached[1]))
+        return step, epoch
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
+
+
+def _parse(line: bytes) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line)  # it also reads NaN, which other writers than ours leave behind

@@ -1,0 +1,78 @@
+"""All keys that do something on the screen below, from their own descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from imbtui.tui.widgets.lines import Line, Lines
+
+
+class Help(ModalScreen[None]):
+    """Lists keys.
+
+    Args:
+        title: of the screen it was asked on.
+        bindings: that screen's, by key.
+        display: how a key is written.
+    """
+
+    DEFAULT_CSS = """
+    Help { align: center middle; background: $background 60%; }
+    Help > Vertical {
+        width: 76; max-width: 96%; height: auto; max-height: 92%;
+        background: $surface; border: round $primary; padding: 0 1;
+    }
+    Help Static { height: 1; text-style: bold; color: $text-primary; }
+    Help Lines { height: auto; max-height: 100%; background: $surface; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,question_mark,f1,q,enter", "app.pop_screen", "close", id="help.close", tooltip="Close."
+        ),
+    ]
+
+    def __init__(self, title: str, bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = _lines(bindings, display)
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(f"Keys: {self._title}", markup=False)
+            lines = Lines()
+            lines.show(self._lines)
+            yield lines
+
+    def on_mount(self) -> None:
+        self.query_one(Lines).focus()
+
+
+def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> list[Line]:
+    """Return a line for each action: its keys, then what it does."""
+    keys: dict[str, list[str]] = {}
+    says: dict[str, str] = {}
+    for key, active in bindings.items():
+        binding = active.binding
+        if not binding.id or not binding.tooltip:
+            continue  # Textual's own, such as those for moving the focus
+        keys.setdefault(binding.id, []).append(display[key])
+        says[binding.id] = binding.tooltip
+    width = max((len(_joined(names)) for names in keys.values()), default=0)
+    order = sorted(keys, key=lambda name: (name.startswith("app."), name.partition(".")[0]))
+    lines: list[Line] = [
+        [(f"{_joined(keys[name]):<{width}}", "accent"), (f"  {says[name]}", "text")] for name in order
+    ]
+    lines.append([("", "text")])
+    lines.append([("Tab and Shift+Tab move between fields; Ctrl+P opens all commands.", "quiet")])
+    return lines
+
+
+def _joined(names: list[str]) -> str:
+    return " ".join(dict.fromkeys(names))

@@ -1,0 +1,72 @@
+"""The search field's filter: `imbtui.where` over rows, reading run folders only when it has to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from imbtui import where
+from imbtui.paths import RunsPaths
+from imbtui.tui import rows as say
+from imbtui.tui.messages import Row
+
+_BARE = re.compile(r"[\w.@:+%-]+")
+_LISTED = frozenset(
+    {"id", "state", "reason", "study", "variant", "arm", "seed", "digest"}
+    | {"created", "attempt", "seconds", "tags", "tag", "name"}
+)
+
+
+class RunFilter:
+    """A parsed expression.
+
+    Args:
+        runs: where run folders are.
+        text: the expression; empty: everything.
+        known: recipes that were read before, by run id; what is read is added.
+
+    Raises:
+        UserError: the text is no expression.
+    """
+
+    def __init__(self, runs: RunsPaths, text: str, known: dict[str, Any]) -> None:
+        self.text = text.strip()
+        self._runs = runs
+        self._known = known
+        self._parsed = where.parse(self.text, where="filter")
+        self._word = self.text.lower() if _BARE.fullmatch(self.text) and not self._parsed.keys else ""
+
+    @property
+    def needs_folders(self) -> bool:
+        """Whether it looks at what the listing does not hold, so that it is better done in a thread."""
+        from imbtui.index import LISTED_METRICS
+
+        return not self._parsed.keys <= _LISTED | set(LISTED_METRICS)
+
+    def apply(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the rows that satisfy the expression, in their order."""
+        if not self.text:
+            return list(rows)
+        if self._word:
+            return [row for row in rows if self._word in say.searchable(row)]
+        if self.needs_folders:
+            return [row for row in rows if self._parsed(self._whole(row))]
+        return [row for row in rows if self._parsed(_newest(row))]
+
+    def _whole(self, row: Row) -> dict[str, Any]:
+        from imbtui import store
+
+        view = store.read(self._runs.run(row["id"]))
+        recipe = self._known.get(row["id"])
+        if recipe is None:
+            recipe = self._known[row["id"]] = view.recipe
+        fields = {name: getattr(view, name) for name in (*where.TEXT_FIELDS, *where.NUMBER_FIELDS)}
+        metrics = {**view.metrics, **_newest(row).get("metrics", {})}
+        return {**fields, **row, "tags": view.tags, "point": view.point, "recipe": recipe, "metrics": metrics}
+
+
+def _newest(row: Row) -> Row:
+    """Return a running run's row with the metrics it has reached."""
+    live = row.get("live")
+    return {**row, "metrics": live["metrics"]} if live else row

@@ -1,0 +1,393 @@
+"""The one poller: what changed on disk, seen twice a second from a thread and told as messages.
+
+Files are the truth and other processes write them, so they are looked at: a `stat` of the index, of the
+active runs' state files and of the files that are on the screen; everything else is read only when one of
+those moved. Watching through the kernel would be silent on network disks and save nothing at these costs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imbtui import files
+from imbtui.paths import RunsPaths
+from imbtui.tui.curves import Curves, Reader
+from imbtui.tui.machine import MachineReader
+from imbtui.tui.messages import (
+    LogGrew,
+    Looked,
+    MachineSeen,
+    ProgressMade,
+    Row,
+    RowsArrived,
+    RowsDropped,
+    RunsChanged,
+    Said,
+)
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.message import Message
+
+BEAT = 0.5  # seconds between looks
+SLOW_BEAT = 2.0  # seconds between looks at what costs more: processes, folder listing, machine
+FOLLOWED = 24  # runs whose curves are kept
+LOG_LINES = 2000
+CHUNK = 1 << 22  # bytes of metrics parsed between two messages
+TAIL = 1 << 17  # bytes at the end of a running run's metrics that its listing row is made from
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a screen shows beside the list of runs.
+
+    Attributes:
+        curves: ids of the runs whose metrics it draws.
+        log: id of the run whose log it shows.
+    """
+
+    curves: frozenset[str] = frozenset()
+    log: str | None = None
+
+
+@dataclass
+class _Active:
+    """What is known of a queued or running run beside its row."""
+
+    stamps: tuple[Stamp, ...] = ()
+    tail: files.Tail | None = None
+    reader: Reader = field(default_factory=Reader)
+    env: dict[str, Any] = field(default_factory=dict)
+    row: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Followed:
+    """A metrics file that is drawn."""
+
+    tail: files.Tail
+    reader: Reader = field(default_factory=Reader)
+    started: bool = False
+
+
+class Poller:
+    """Looks at a runs folder; each look says what is new. One thread at a time may use it.
+
+    Args:
+        runs: the runs folder.
+        tell: takes each message.
+    """
+
+    def __init__(self, runs: RunsPaths, tell: Callable[[Message], object]) -> None:
+        self._runs = runs
+        self._tell = tell
+        self._rows: dict[str, Row] = {}
+        self._index: Stamp = (-1, 0, 0)
+        self._folder: Stamp = (-1, 0, 0)
+        self._active: dict[str, _Active] = {}
+        self._followed: dict[str, _Followed] = {}
+        self._log: tuple[str, files.Tail, deque[str]] | None = None
+        self._machine = MachineReader(runs)
+        self._slow = float("-inf")
+        self._waiting: Mapping[str, str] = {}
+        self._nobody = ""
+
+    def look(self, wants: Wants, *, sweep: bool = False) -> bool:
+        """Tell what changed.
+
+        Args:
+            wants: what is on the screen.
+            sweep: read every run folder again, whatever the index says.
+
+        Returns:
+            Whether more is waiting to be read at once.
+        """
+        slow = sweep or time.monotonic() - self._slow >= SLOW_BEAT
+        if slow:
+            self._slow = time.monotonic()
+        if sweep:
+            from imbtui import index
+
+            with contextlib.suppress(OSError, TimeoutError):  # a folder that cannot be written to
+                index.sync(self._runs)
+            self._index = (-1, 0, 0)
+        if self._list_moved(slow):
+            self._read_list()
+        else:
+            self._look_at_active(slow)
+        if slow:
+            self._tell(MachineSeen(self._machine.read()))
+        self._read_log(wants.log)
+        return self._read_curves(wants.curves)
+
+    # The list
+
+    def _list_moved(self, slow: bool) -> bool:
+        stamp = _stamp(self._runs.index)
+        if stamp != self._index:
+            return True
+        if not slow:
+            return False
+        # Somebody may have removed or copied folders by hand; other files in there move the stamp too.
+        folder = _stamp(self._runs.root)
+        if folder == self._folder:
+            return False
+        from imbtui import store
+
+        self._folder = folder
+        return set(store.list_ids(self._runs)) != set(self._rows)
+
+    def _read_list(self) -> None:
+        from imbtui import index, store
+
+        self._folder = _stamp(self._runs.root)
+        self._index = _stamp(self._runs.index)
+        rows = index.query(self._runs, warn=self._warn)
+        self._index = _stamp(self._runs.index)
+        self._rows = {row["id"]: row for row in rows}
+        active = [row for row in rows if row["state"] in store.ACTIVE]
+        self._active = {row["id"]: self._active.get(row["id"], _Active()) for row in active}
+        self._reasons(active)
+        for row in active:
+            self._enrich(row["id"])
+        self._tell(RunsChanged(tuple(self._rows.values())))
+
+    def _warn(self, sentence: str) -> None:
+        self._tell(Said(sentence, severity="warning"))
+
+    def _look_at_active(self, slow: bool) -> None:
+        from imbtui import index, store
+
+        moved: set[str] = set()
+        changed = False
+        if slow:
+            self._reasons([self._rows[i] for i in self._active])
+        for run_id, known in list(self._active.items()):
+            run, row = self._runs.run(run_id), self._rows[run_id]
+            stamps = (_stamp(run.state), _stamp(run.result), _stamp(run.submit), _stamp(run.ranks))
+            # A process that was killed leaves no trace in files: running ones are asked after.
+            if stamps != known.stamps or (slow and row["state"] == "running"):
+                known.stamps = stamps
+                fresh = index.row_of(store.read(run))
+                if any(row.get(key) != value for key, value in fresh.items()):
+                    changed |= fresh["state"] != row["state"] or fresh["attempt"] != row["attempt"]
+                    extra = {key: row[key] for key in ("live", "why") if key in row}
+                    self._rows[run_id] = fresh | (extra if fresh["state"] == row["state"] else {})
+                    moved.add(run_id)
+                    if fresh["state"] not in store.ACTIVE:
+                        del self._active[run_id]
+            if self._enrich(run_id):
+                moved.add(run_id)
+        if changed:
+            self._tell(RunsChanged(tuple(self._rows.values())))
+        elif moved:
+            self._tell(ProgressMade({run_id: self._rows[run_id] for run_id in moved}))
+
+    def _reasons(self, active: list[Row]) -> None:
+        """Learn why each queued run waits. It asks for the worker's lock: not at every beat."""
+        if not any(row["state"] == "queued" for row in active):
+            return
+        from imbtui.worker import lock
+
+        lives = lock.held(self._runs)
+        report = lock.report(self._runs).get("waiting") if lives else None
+        self._waiting = report if isinstance(report, dict) else {}
+        self._nobody = "" if lives else "no worker runs: R starts it"
+
+    def _enrich(self, run_id: str) -> bool:
+        """Add to an active run's row what the index does not hold; return whether anything is new."""
+        row = self._rows[run_id]
+        addition: Row | None = None
+        if row["state"] == "queued":
+            why = row.get("reason") or str(self._waiting.get(run_id, self._nobody))
+            addition = {"why": why} if why != row.get("why") else None
+        elif row["state"] == "running" and run_id in self._active:
+            addition = self._progress(row, self._active[run_id])
+        if addition is None:
+            return False
+        # Rows that were told of belong to the other thread: a new one takes the old one's place.
+        self._rows[run_id] = row | addition
+        return True
+
+    def _progress(self, row: Row, known: _Active) -> Row | None:
+        run = self._runs.run(row["id"])
+        if known.tail is None:
+            known.tail = files.Tail(run.metrics, offset=max(0, _stamp(run.metrics)[2] - TAIL))
+        new = known.reader.read(known.tail.read())
+        known.row = new.row or known.row
+        known.last |= new.last
+        if not known.env:
+            known.env = files.read_json(run.env) or {}
+            if not known.env:
+                return None
+        elif not new.row and "live" in row:
+            return None
+        steps, per_epoch = known.env.get("steps", 0), known.env.get("steps_per_epoch") or 1
+        step = known.row.get("step", 0)
+        return {
+            "live": {
+                "stage": known.row.get("stage", ""),
+                "step": step,
+                "steps": steps,
+                "epoch": known.row.get("epoch", 0),
+                "epochs": steps / per_epoch,
+                "share": min(1.0, step / steps) if steps else 0.0,
+                "seconds": known.row.get("time", 0.0),
+                "device": known.env.get("device", ""),
+                "metrics": dict(known.last),
+            }
+        }
+
+    # What is on the screen
+
+    def _read_curves(self, wanted: frozenset[str]) -> bool:
+        more = False
+        for run_id in wanted:
+            followed = self._followed.pop(run_id, None) or _Followed(
+                files.Tail(self._runs.run(run_id).metrics)
+            )
+            self._followed[run_id] = followed  # the newest stands last
+            lines = followed.tail.read(CHUNK)
+            restarted = followed.tail.restarted or not followed.started
+            if followed.tail.restarted:
+                followed.reader = Reader()
+            if not lines and not restarted:
+                continue
+            left = _stamp(followed.tail.path)[2] - followed.tail.offset
+            followed.started = True
+            new = followed.reader.read(lines)
+            more |= left > 0
+            self._tell(RowsArrived(run_id, new, restarted=restarted, complete=left <= 0))
+        for run_id in list(self._followed)[:-FOLLOWED]:
+            if run_id not in wanted:
+                del self._followed[run_id]
+                self._tell(RowsDropped(run_id))
+        return more
+
+    def _read_log(self, run_id: str | None) -> None:
+        if run_id is None:
+            self._log = None
+            return
+        path = self._runs.run(run_id).log
+        if self._log is None or self._log[0] != run_id:
+            # A log can be long: begin where its last lines are.
+            start = max(0, _stamp(path)[2] - 200 * LOG_LINES)
+            self._log = (run_id, files.Tail(path, offset=start), deque(maxlen=LOG_LINES))
+            self._tell(LogGrew(run_id, ()))
+        _, tail, kept = self._log
+        lines = tail.read()
+        if tail.restarted:
+            kept.clear()
+        if lines:
+            from imbtui.text import log_line
+
+            kept.extend(log_line(line.decode("utf-8", "replace")) for line in lines)
+            self._tell(LogGrew(run_id, tuple(kept)))
+
+
+class Live:
+    """The poller's place in the app: its clock, and what is known now.
+
+    Attributes:
+        rows: all runs, newest first, as of the newest message.
+        machine: the newest reading; None before the first.
+        listed: whether the list of runs has been read.
+    """
+
+    def __init__(self, app: App[Any], runs: RunsPaths) -> None:
+        self.rows: tuple[Row, ...] = ()
+        self.machine: Any = None
+        self.listed = False
+        self.curves: dict[str, Curves] = {}
+        self.complete: set[str] = set()
+        self._app = app
+        self._poller = Poller(runs, app.post_message)
+        self._busy = False
+        self._again = False
+        self._sweep = False
+
+    def start(self) -> None:
+        """Look now, and then at every beat."""
+        self._app.set_interval(BEAT, self.beat)
+        self.beat()
+
+    def poke(self, *, sweep: bool = False) -> None:
+        """Look as soon as possible: something changed, or other runs are on the screen."""
+        self._sweep |= sweep
+        if self._busy:
+            self._again = True
+        else:
+            self.beat()
+
+    def beat(self) -> None:
+        """Look once, in a thread, unless the look before is still under way."""
+        if self._busy:
+            return
+        self._busy, self._again = True, False
+        sweep, self._sweep = self._sweep, False
+        screen = self._app.screen
+        wants = screen.wants() if hasattr(screen, "wants") else Wants()
+        self._app.run_worker(
+            lambda: self._look(wants, sweep), thread=True, exclusive=True, group="live", exit_on_error=False
+        )
+
+    def _look(self, wants: Wants, sweep: bool) -> None:
+        more = False
+        try:
+            more = self._poller.look(wants, sweep=sweep)
+        except Exception as error:
+            # The dashboard stays up whatever a disk or a damaged file does, and says what happened.
+            self._app.post_message(Said(f"looking at the runs failed: {error}", severity="error"))
+        finally:
+            self._app.post_message(Looked(more))
+
+    # The app passes its messages through here before the screens see them.
+
+    def take_rows(self, message: RunsChanged) -> list[Row]:
+        """Keep the new list and return the runs that ended since the one before."""
+        from imbtui.store import ACTIVE
+
+        were = {row["id"] for row in self.rows if row["state"] in ACTIVE}
+        self.rows = tuple(message.rows)
+        self.listed = True
+        return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
+
+    def take_progress(self, message: ProgressMade) -> None:
+        """Keep the rows of active runs."""
+        self.rows = tuple(message.rows.get(row["id"], row) for row in self.rows)
+
+    def take_curves(self, message: RowsArrived) -> None:
+        """Append to a run's curves."""
+        if message.restarted or message.run_id not in self.curves:
+            self.curves[message.run_id] = Curves()
+        self.curves[message.run_id].extend(message.curves)
+        if message.complete:
+            self.complete.add(message.run_id)
+
+    def drop_curves(self, message: RowsDropped) -> None:
+        """Forget a run's curves: it has not been looked at for long."""
+        self.curves.pop(message.run_id, None)
+        self.complete.discard(message.run_id)
+
+    def looked(self, message: Looked) -> None:
+        """The look is over; begin the next one at once when more is waiting."""
+        self._busy = False
+        if message.more or self._again:
+            self.beat()
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -1,0 +1,91 @@
+"""What the poller tells the app, and the app its screens. None of them bubbles: the app passes them on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textual.message import Message
+
+from imbtui.tui.curves import Curves
+
+Row = dict[str, Any]
+"""A run as the index lists it; running ones also carry `live`, queued ones `why`."""
+
+
+class RunsChanged(Message, bubble=False):
+    """Runs came, went or changed their state."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RunsChanged)
+
+
+class ProgressMade(Message, bubble=False):
+    """Active runs got on; the list of runs is the same."""
+
+    def __init__(self, rows: Mapping[str, Row]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+class RowsArrived(Message, bubble=False):
+    """A run that is looked at has new metrics. Never dropped: it carries only what is new."""
+
+    def __init__(self, run_id: str, curves: Curves, *, restarted: bool, complete: bool) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.curves = curves
+        self.restarted = restarted
+        self.complete = complete
+
+
+class RowsDropped(Message, bubble=False):
+    """The poller has stopped following a run; its curves begin anew when it is looked at again."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+
+
+class Looked(Message, bubble=False):
+    """The poller has looked once; `more` says that it left something to be read at once."""
+
+    def __init__(self, more: bool) -> None:
+        super().__init__()
+        self.more = more
+
+
+class LogGrew(Message, bubble=False):
+    """The log that is looked at has new lines; it carries the newest lines there are, old ones included."""
+
+    def __init__(self, run_id: str, lines: Sequence[str]) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.lines = lines
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, LogGrew) and message.run_id == self.run_id
+
+
+class MachineSeen(Message, bubble=False):
+    """How busy this machine is."""
+
+    def __init__(self, machine: Any) -> None:
+        super().__init__()
+        self.machine = machine
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, MachineSeen)
+
+
+class Said(Message, bubble=False):
+    """A sentence for the user, from work in the background."""
+
+    def __init__(self, sentence: str, *, severity: str = "information") -> None:
+        super().__init__()
+        self.sentence = sentence
+        self.severity = severity

@@ -1,0 +1,109 @@
+"""What a run's row says: its name, how far it is, its numbers. Pure functions of the index's rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imbtui import text
+from imbtui.files import printable
+from imbtui.tui.messages import Row
+
+MAIN_METRIC = "test/balanced_accuracy"
+STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
+
+
+def name(row: Row) -> str:
+    """Return what tells a run apart within its study: arm and grid point, else the study's own name."""
+    parts = [row.get("arm") or "", text.point(row["point"]) if row.get("point") else ""]
+    return printable("  ".join(p for p in parts if p) or row.get("study", "").rsplit("/", 1)[-1] or row["id"])
+
+
+def last(row: Row, metric: str = MAIN_METRIC) -> float | None:
+    """Return a metric's newest value; for a running run the newest that was evaluated."""
+    live = row.get("live")
+    value = (live["metrics"] if live else row.get("metrics") or {}).get(metric)
+    return value if isinstance(value, int | float) else None
+
+
+def best(row: Row, metric: str = MAIN_METRIC) -> float | None:
+    """Return a metric's value at the best validation epoch; None without a validation split."""
+    value = (row.get("best") or {}).get(metric)
+    return value if isinstance(value, int | float) else None
+
+
+def share(row: Row) -> float | None:
+    """Return how much of its stage a running run has done; None for all others."""
+    live = row.get("live")
+    return live["share"] if live and row["state"] == "running" else None
+
+
+def seconds_left(row: Row) -> float | None:
+    """Return about how many seconds a running run still needs for its stage."""
+    live = row.get("live")
+    if not live or row["state"] != "running" or not live["share"] or live["seconds"] <= 0:
+        return None
+    return live["seconds"] / live["share"] * (1 - live["share"])
+
+
+def situation(row: Row) -> str:
+    """Return what there is to say about the run's state, in a phrase: a reason, a time, an epoch."""
+    state = row["state"]
+    if state == "running":
+        return epochs(row)
+    if state == "queued":
+        return printable(row.get("why") or row.get("reason") or "")
+    took = row.get("seconds")
+    if state == "finished":
+        return f"took {text.duration(took)}" if took is not None else ""
+    return printable(row.get("reason") or (f"after {text.duration(took)}" if took else ""))
+
+
+def epochs(row: Row) -> str:
+    """Return the epoch of a running run: `12 of 80`, with its stage where there are several."""
+    live = row.get("live")
+    if not live:
+        return "starting"
+    stage = "" if live["stage"] in ("", "train") else f"{printable(live['stage'])}, "
+    whole = live["epochs"]
+    if whole < 1 and live["steps"]:
+        return f"{stage}step {live['step']} of {live['steps']}"
+    return f"{stage}epoch {int(live['epoch'])} of {whole:.0f}"
+
+
+def device(row: Row) -> str:
+    """Return where a running run trains: `CPU`, `GPU 1`."""
+    where = str((row.get("live") or {}).get("device", ""))
+    kind, _, number = where.partition(":")
+    return {"cpu": "CPU", "cuda": f"GPU {number or 0}"}.get(kind, "")
+
+
+def searchable(row: Row) -> str:
+    """Return the texts a bare word of a filter is looked for in, in small letters."""
+    words: list[Any] = [row["id"], row.get("study"), row.get("arm"), row.get("title"), *row.get("tags", ())]
+    return "\n".join(str(word).lower() for word in words if word)
+
+
+def knobs(recipe: dict[str, Any]) -> str:
+    """Return what mostly makes a resolved recipe: loss, data, imbalance, noise, pruning, model, length."""
+    loss, data = recipe.get("loss") or {}, recipe.get("dataset") or {}
+    model, train = recipe.get("model") or {}, recipe.get("train") or {}
+    corruptions = _by_name(recipe, "corruptions")
+    methods = _by_name(recipe, "methods")
+    parts = [loss.get("name", ""), data.get("name", "")]
+    if "long_tail" in corruptions:
+        parts.append(f"ratio {corruptions['long_tail'].get('ratio', 0):g}")
+    if "label_noise" in corruptions:
+        parts.append(f"noise {corruptions['label_noise'].get('rate', 0):g}")
+    parts += [other for other in corruptions if other not in ("long_tail", "label_noise")]
+    if "lottery" in methods:
+        parts.append(f"{methods['lottery'].get('rounds', 0)} pruning rounds")
+    parts += [other for other in methods if other != "lottery"]
+    parts.append(model.get("name", ""))
+    if train.get("epochs") or train.get("steps"):
+        parts.append(f"{train['epochs']} epochs" if train.get("epochs") else f"{train['steps']} steps")
+    return printable(" · ".join(part for part in parts if part))
+
+
+def _by_name(recipe: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
+    members = recipe.get(key)
+    return {m.get("name", ""): m for m in members if isinstance(m, dict)} if isinstance(members, list) else {}

@@ -1,0 +1,370 @@
+"""Home: the table of runs."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from imbtui.errors import UserError
+from imbtui.text import plural
+from imbtui.tui import actions
+from imbtui.tui import rows as say
+from imbtui.tui.filtering import RunFilter
+from imbtui.tui.live import Wants
+from imbtui.tui.messages import (
+    MachineSeen,
+    ProgressMade,
+    Row,
+    RowsArrived,
+    RunsChanged,
+)
+from imbtui.tui.widgets.detail import Detail
+from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.key_bar import KeyBar
+from imbtui.tui.widgets.preview import Preview
+from imbtui.tui.widgets.runs_table import RunsTable
+
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+
+KEY = ""
+TITLE = "Runs"
+
+READ_DELAY = 0.08  # seconds the cursor rests before the selected run's recipe is read
+
+
+class KnobsRead(Message, bubble=False):
+    """What the selected run's recipe mostly is, read in a thread."""
+
+    def __init__(self, run_id: str, knobs: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.knobs = knobs
+
+
+class Filtered(Message, bubble=False):
+    """The ids that satisfy a filter that had to read run folders."""
+
+    def __init__(self, text: str, ids: frozenset[str]) -> None:
+        super().__init__()
+        self.text = text
+        self.ids = ids
+
+
+class Runs(Screen[None]):
+    """All runs of the folder; keys act on the marked ones, else on the selected one."""
+
+    app: ImbtuiApp
+
+    DEFAULT_CSS = """
+    Runs > #body { height: 1fr; width: 1fr; }
+    Runs #list { width: 1fr; height: 1fr; }
+    Runs Preview { display: none; width: 42%; height: 1fr; }
+    Runs.-wide Preview { display: block; }
+    Runs.-wide Detail { display: none; }
+    Runs.-tall:not(.-wide) #body { layout: vertical; }
+    Runs.-tall:not(.-wide) Preview {
+        display: block; width: 1fr; height: 45%;
+        border-left: none; border-top: solid $foreground 15%;
+    }
+    Runs.-tall:not(.-wide) Detail { display: none; }
+    Runs #filter { display: none; height: 1; dock: top; background: $surface; }
+    Runs.-filtered #filter, Runs.-filtering #filter { display: block; }
+    Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
+    Runs #filter > Input { width: 1fr; background: $surface; }
+    Runs #filter > #said { color: $text-muted; max-width: 60%; }
+    Runs #filter > #said.-wrong { color: $text-error; }
+    Runs #empty { display: none; width: 1fr; height: 1fr; content-align: center middle; }
+    Runs.-empty #empty { display: block; }
+    Runs.-empty #list > RunsTable { display: none; }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (38, "-tall")]
+    AUTO_FOCUS = "RunsTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash",
+            "filter",
+            "filter",
+            id="runs.filter",
+            tooltip="Filter: words or an expression as in `imbtui ls --where`.",
+        ),
+        Binding(
+            "x", "stop", "stop", id="runs.stop", tooltip="Stop: a running run writes a checkpoint first."
+        ),
+        Binding(
+            "R",
+            "resume",
+            "resume",
+            id="runs.resume",
+            tooltip="Resume from the newest checkpoint; queued runs: see that they start.",
+        ),
+        Binding("delete", "remove", "delete", id="runs.delete", tooltip="Move to the trash."),
+        Binding("r", "refresh", "refresh", id="runs.refresh", tooltip="Read all run folders again."),
+        Binding(
+            "escape",
+            "back",
+            "clear",
+            show=False,
+            id="runs.clear",
+            tooltip="Clear the filter, then the marks.",
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._filter_text = ""
+        self._filter: RunFilter | None = None
+        self._matched: frozenset[str] = frozenset()
+        self._recipes: dict[str, Any] = {}
+        self._knobs: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        yield Head("imbtui", _place(self.app.runs.root))
+        with Horizontal(id="filter"):
+            yield Static("/")
+            yield Input(
+                compact=True,
+                placeholder="ldam   or   state == finished and test/accuracy > 0.8",
+                select_on_focus=False,
+            )
+            yield Static(id="said", markup=False)
+        with Horizontal(id="body"):
+            with Container(id="list"):
+                yield RunsTable()
+                yield Static(id="empty")
+            yield Preview()
+        yield KeyBar()
+        yield Detail()
+
+    def on_mount(self) -> None:
+        self._show_all()
+
+    def on_screen_resume(self) -> None:
+        self._show_all()
+        self.app.live.poke()
+
+    def wants(self) -> Wants:
+        """The selected run's curve is drawn where there is room for the preview."""
+        row = self._table.row
+        shown = row is not None and self.query_one(Preview).display
+        return Wants(curves=frozenset({row["id"]}) if row is not None and shown else frozenset())
+
+    # What the poller says
+
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        self._show_all()
+
+    def on_progress_made(self, message: ProgressMade) -> None:
+        self._table.update(message.rows)
+        row = self._table.row
+        if row is not None and row["id"] in message.rows:
+            self._show_selected()
+
+    def on_rows_arrived(self, message: RowsArrived) -> None:
+        row = self._table.row
+        if row is not None and row["id"] == message.run_id:
+            self._show_selected()
+
+    def on_machine_seen(self, message: MachineSeen) -> None:
+        self.query_one(Head).machine(message.machine)
+
+    @property
+    def _table(self) -> RunsTable:
+        return self.query_one(RunsTable)
+
+    def _show_all(self) -> None:
+        live = self.app.live
+        head = self.query_one(Head)
+        head.runs(live.rows)
+        head.machine(live.machine)
+        if self._filter is not None and self._filter.needs_folders:
+            self._filter_in_thread(self._filter)
+            shown = [row for row in live.rows if row["id"] in self._matched]
+        else:
+            shown = self._filter.apply(live.rows) if self._filter else list(live.rows)
+        self._show(shown)
+
+    def _show(self, rows: list[Row]) -> None:
+        live = self.app.live
+        self._table.show(rows)
+        if self._filter_text:
+            self._say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
+        self.set_class(not rows, "-empty")
+        if not rows:
+            self.query_one("#empty", Static).update(self._nothing())
+        self._show_selected()
+
+    def _nothing(self) -> str:
+        if not self.app.live.listed:
+            return "[$text-muted]reading the runs …[/]"
+        if self._filter_text:
+            return "No run matches the filter.\n\n[$text-muted]Esc clears it.[/]"
+        return (
+            "[b]No runs here yet.[/b]\n\n"
+            "Press [b $text-accent]n[/] to choose a recipe and start one.\n\n"
+            "[$text-muted]From a shell: imbtui run quickstart[/]"
+        )
+
+    # The selected run
+
+    @on(RunsTable.Highlighted)
+    def _highlighted(self) -> None:
+        self._show_selected()
+        self.set_timer(READ_DELAY, self._read_selected)
+        if self.query_one(Preview).display:
+            self.app.live.poke()
+
+    def _show_selected(self) -> None:
+        row = self._table.row
+        knobs = self._knobs.get(row["id"], "") if row else ""
+        self.query_one(Detail).show(row, knobs, marked=len(self._table.marks))
+        preview = self.query_one(Preview)
+        if preview.display:
+            preview.show(row, knobs, self.app.live.curves.get(row["id"]) if row else None)
+
+    def _read_selected(self) -> None:
+        row = self._table.row
+        if row is None or row["id"] in self._knobs:
+            return
+        self.run_worker(
+            partial(self._read, row["id"]), thread=True, exclusive=True, group="read", exit_on_error=False
+        )
+
+    def _read(self, run_id: str) -> None:
+        from imbtui import store
+
+        self.post_message(KnobsRead(run_id, say.knobs(store.RunView(self.app.runs.run(run_id), "").recipe)))
+
+    def on_knobs_read(self, message: KnobsRead) -> None:
+        self._knobs[message.run_id] = message.knobs
+        self._show_selected()
+
+    @on(RunsTable.Opened)
+    def _opened(self, event: RunsTable.Opened) -> None:
+        self.app.open_run(event.row["id"])
+
+    # The filter
+
+    def action_filter(self) -> None:
+        self.add_class("-filtering")
+        self.query_one(Input).focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        text = event.value.strip()
+        try:
+            new = RunFilter(self.app.runs, text, self._recipes) if text else None
+        except UserError as error:
+            self._say(str(error), wrong=True)
+            return
+        self._filter_text, self._filter = text, new
+        self._matched = frozenset()
+        self.set_class(bool(text), "-filtered")
+        if not text:
+            self._say("")
+        self._show_all()
+
+    @on(Input.Submitted)
+    def _typed_all(self) -> None:
+        self.remove_class("-filtering")
+        self._table.focus()
+
+    def _say(self, sentence: str, *, wrong: bool = False) -> None:
+        said = self.query_one("#said", Static)
+        said.update(sentence)
+        said.set_class(wrong, "-wrong")
+
+    def _filter_in_thread(self, chosen: RunFilter) -> None:
+        rows = self.app.live.rows
+
+        def read() -> None:
+            self.post_message(Filtered(chosen.text, frozenset(row["id"] for row in chosen.apply(rows))))
+
+        self.run_worker(read, thread=True, exclusive=True, group="filter", exit_on_error=False)
+
+    def on_filtered(self, message: Filtered) -> None:
+        if self._filter is not None and message.text == self._filter.text and message.ids != self._matched:
+            self._matched = message.ids
+            self._show([row for row in self.app.live.rows if row["id"] in self._matched])
+
+    def action_back(self) -> None:
+        if self._filter_text or self.has_class("-filtering"):
+            with self.prevent(Input.Changed):
+                self.query_one(Input).value = ""
+            self._filter_text, self._filter = "", None
+            self._say("")
+            self.remove_class("-filtering", "-filtered")
+            self._show_all()
+        elif self._table.marks:
+            self._table.unmark()
+            self._show_selected()
+        self._table.focus()
+
+    # What is done to runs
+
+    def action_refresh(self) -> None:
+        self.app.live.poke(sweep=True)
+
+    def action_stop(self) -> None:
+        rows = [row for row in self._table.chosen if row["state"] in ("queued", "running")]
+        if not rows:
+            self.notify("Only queued and running runs can be stopped.", severity="warning")
+            return
+        self.app.ask(
+            f"Stop {_these(rows)}?",
+            "Running ones write a checkpoint first. R resumes them.",
+            yes="Stop",
+            then=lambda: self._do(actions.stop, rows),
+        )
+
+    def action_resume(self) -> None:
+        self._do(actions.resume, self._table.chosen)
+
+    def action_remove(self) -> None:
+        rows = self._table.chosen
+        if not rows:
+            return
+        active = [row for row in rows if row["state"] in ("queued", "running")]
+        if active:
+            self.notify(f"{active[0]['id']} is {active[0]['state']}; stop it first.", severity="warning")
+            return
+        self.app.ask(
+            f"Delete {_these(rows)}?",
+            "The folders move to the trash inside the runs folder.",
+            yes="Delete",
+            then=lambda: self._do(actions.remove, rows),
+        )
+
+    def _do(self, act: actions.Act, rows: list[Row]) -> None:
+        ids = [row["id"] for row in rows]
+        self._table.unmark()
+        if ids:
+            self.app.do(lambda: act(self.app.runs, ids))
+
+
+def _these(rows: list[Row]) -> str:
+    return f"{say.name(rows[0])}, seed {rows[0].get('seed')}" if len(rows) == 1 else plural(len(rows), "run")
+
+
+def _place(root: Path) -> str:
+    """Return the runs folder as a person would write it."""
+    from imbtui.files import printable
+
+    whole = root.absolute()
+    for base, short in ((Path.cwd(), "."), (Path.home(), "~")):
+        if base in whole.parents:
+            return printable(f"{short}/{whole.relative_to(base)}")
+    return printable(str(whole))
+
+
+build = Runs

@@ -1,0 +1,79 @@
+"""Two lines about the selected run, for terminals without room for the preview."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from imbtui import text
+from imbtui.tui import rows as say
+from imbtui.tui.messages import Row
+
+
+class Detail(Widget):
+    """First line: id and what the run is. Second line: why it is where it is, or its numbers."""
+
+    DEFAULT_CSS = """
+    Detail { height: 2; dock: bottom; background: $surface; padding: 0 1; }
+    Detail > .detail--id { color: $text-primary; background: $surface; }
+    Detail > .detail--quiet { color: $text-muted; background: $surface; }
+    Detail > .detail--text { color: $foreground; background: $surface; }
+    Detail > .detail--bad { color: $text-error; background: $surface; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"detail--id", "detail--quiet", "detail--text", "detail--bad"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row: Row | None = None
+        self._knobs = ""
+        self._marked = 0
+
+    def show(self, row: Row | None, knobs: str, *, marked: int) -> None:
+        """Show a run.
+
+        Args:
+            knobs: what its recipe mostly is; empty while that is read.
+            marked: how many runs are marked.
+        """
+        self._row, self._knobs, self._marked = row, knobs, marked
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        row, quiet = self._row, self.get_component_rich_style("detail--quiet")
+        if row is None:
+            return Strip.blank(self.size.width, quiet)
+        if y == 0:
+            marked = f"{text.plural(self._marked, 'run')} marked   " if self._marked else ""
+            segments = [
+                Segment(marked, self.get_component_rich_style("detail--text")),
+                Segment(row["id"], self.get_component_rich_style("detail--id")),
+                Segment(f"  {self._knobs}", quiet),
+            ]
+        else:
+            bad = row["state"] in ("failed", "crashed")
+            style = self.get_component_rich_style("detail--bad" if bad else "detail--text")
+            segments = [Segment(_second(row), style)]
+        return Strip(segments).crop_extend(0, self.size.width, quiet)
+
+
+def _second(row: Row) -> str:
+    """Return why a run waits or ended, else its newest numbers."""
+    if row["state"] in ("failed", "crashed", "queued") and say.situation(row):
+        return f"{row['state']}: {say.situation(row)}"
+    numbers = [
+        f"{label} {text.number(value)}"
+        for label, metric in (
+            ("test acc", "test/accuracy"),
+            ("few-shot", "test/few_accuracy"),
+            ("val acc", "val/accuracy"),
+            ("train loss", "train/loss"),
+        )
+        if (value := say.last(row, metric)) is not None
+    ]
+    left = say.seconds_left(row)
+    if left is not None:
+        numbers.insert(0, f"{say.epochs(row)}, about {text.duration(left)} left")
+    return "   ".join(numbers) or say.situation(row) or row["state"]

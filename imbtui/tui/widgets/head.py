@@ -1,0 +1,108 @@
+"""The first line of a screen: where one is, and how busy the machine and the queue are."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.strip import Strip
+from textual.widget import Widget
+
+from imbtui.tui.machine import Machine
+from imbtui.tui.messages import Row
+
+GIB = 1 << 30
+
+
+class Head(Widget):
+    """Title on the left; devices and queue on the right, as much of them as fits."""
+
+    DEFAULT_CSS = """
+    Head { height: 1; dock: top; background: $panel; }
+    Head > .head--title { color: $text-primary; text-style: bold; background: $panel; }
+    Head > .head--quiet { color: $text-muted; background: $panel; }
+    Head > .head--text { color: $foreground; background: $panel; }
+    Head > .head--warning { color: $text-warning; text-style: bold; background: $panel; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"head--title", "head--quiet", "head--text", "head--warning"}
+
+    def __init__(self, title: str, place: str = "") -> None:
+        super().__init__()
+        self.heading = title
+        self.place = place
+        self._machine: Machine | None = None
+        self._counts: Counter[str] = Counter()
+
+    def set(self, *, title: str | None = None, place: str | None = None) -> None:
+        """Change what stands on the left."""
+        self.heading = self.heading if title is None else title
+        self.place = self.place if place is None else place
+        self.refresh()
+
+    def machine(self, machine: Machine | None) -> None:
+        """Show another reading of the machine."""
+        self._machine = machine
+        self.refresh()
+
+    def runs(self, rows: Iterable[Row]) -> None:
+        """Count the runs of a queue."""
+        counts = Counter(row["state"] for row in rows)
+        if counts != self._counts:
+            self._counts = counts
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        quiet = self.get_component_rich_style("head--quiet")
+        left = [Segment(f" {self.heading}", self.get_component_rich_style("head--title"))]
+        if self.place:
+            left.append(Segment(f"  {self.place}", quiet))
+        used = sum(cell_len(s.text) for s in left)
+        for right in self._right():
+            room = width - used - sum(cell_len(s.text) for s in right) - 1
+            if room >= 1:
+                return Strip([*left, Segment(" " * room, quiet), *right]).crop_extend(0, width, quiet)
+        if used > width:
+            left[-1] = Segment(
+                set_cell_size(left[-1].text, max(0, width - used + cell_len(left[-1].text))), quiet
+            )
+        return Strip(left).crop_extend(0, width, quiet)
+
+    def _right(self) -> list[list[Segment]]:
+        """Return what could stand on the right, most telling first."""
+        queue = self._queue()
+        gap = [Segment("   ", self.get_component_rich_style("head--quiet"))]
+        ways = [self._devices(detail) for detail in (2, 1, 0)]
+        return [*([*way, *gap, *queue] for way in ways if way), queue]
+
+    def _queue(self) -> list[Segment]:
+        style = self.get_component_rich_style("head--text")
+        running, queued = self._counts["running"], self._counts["queued"]
+        if self._machine and self._machine.paused:
+            warning = self.get_component_rich_style("head--warning")
+            return [Segment(f"{running} running · {queued} queued · ", style), Segment("paused", warning)]
+        if not running and not queued:
+            return [Segment("nothing queued", self.get_component_rich_style("head--quiet"))]
+        return [Segment(f"{running} running · {queued} queued", style)]
+
+    def _devices(self, detail: int) -> list[Segment]:
+        machine = self._machine
+        if machine is None:
+            return []
+        style = self.get_component_rich_style("head--quiet")
+        if not machine.gpus:
+            cores = f"CPU, {machine.cores} cores" if detail else "CPU"
+            busy = "" if machine.cpu is None else f" {100 * machine.cpu:.0f} %"
+            return [Segment(cores + busy, style)]
+        if detail == 0:
+            in_use = sum((gpu.utilisation or 0) > 0.05 or bool(gpu.processes) for gpu in machine.gpus)
+            return [Segment(f"GPUs: {in_use} of {len(machine.gpus)} in use", style)]
+        parts = []
+        for gpu in machine.gpus:
+            share = "" if gpu.utilisation is None else f" {100 * gpu.utilisation:.0f} %"
+            memory = f" {gpu.memory_used / GIB:.0f}/{gpu.memory_total / GIB:.0f} GiB" if detail > 1 else ""
+            parts.append(f"GPU {gpu.index}{share}{memory}")
+        return [Segment("  ".join(parts), style)]

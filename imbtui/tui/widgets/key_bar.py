@@ -1,0 +1,83 @@
+"""The last line of a screen: the keys that do something here. Help and quit stay when room is short."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding
+from textual.strip import Strip
+from textual.widget import Widget
+
+ALWAYS = ("app.help", "app.quit")
+
+
+class KeyBar(Widget):
+    """Keys and what they do, made from the bindings in force; a click presses the key."""
+
+    DEFAULT_CSS = """
+    KeyBar { height: 1; dock: bottom; background: $panel; }
+    KeyBar > .key-bar--key { color: $text-accent; text-style: bold; background: $panel; }
+    KeyBar > .key-bar--text { color: $text-muted; background: $panel; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-bar--key", "key-bar--text"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._places: list[tuple[int, int, str]] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        shown = self._shown()
+        last = [b for b in shown if b.id in ALWAYS]
+        others = [b for b in shown if b.id not in ALWAYS]
+        reserved = sum(self._width(b) for b in last)
+        kept: list[Binding] = []
+        used = 1
+        for binding in others:
+            if used + self._width(binding) + reserved > width:
+                break
+            kept.append(binding)
+            used += self._width(binding)
+        plain = self.get_component_rich_style("key-bar--text")
+        segments = [Segment(" ", plain)]
+        self._places = []
+        position = 1
+        for group in (kept, last):
+            if group is last:
+                gap = max(0, width - position - reserved)
+                segments.append(Segment(" " * gap, plain))
+                position += gap
+            for binding in group:
+                self._places.append((position, position + self._width(binding), binding.key))
+                segments += self._pieces(binding, plain)
+                position += self._width(binding)
+        return Strip(segments).crop_extend(0, width, plain)
+
+    def _shown(self) -> list[Binding]:
+        found: dict[str, Binding] = {}
+        for active in self.screen.active_bindings.values():
+            if active.binding.show and active.enabled:
+                found.setdefault(active.binding.action + active.binding.description, active.binding)
+        return list(found.values())
+
+    def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
+        key = self.app.get_key_display(binding)
+        return [
+            Segment(key, self.get_component_rich_style("key-bar--key")),
+            Segment(f" {binding.description}  ", plain),
+        ]
+
+    def _width(self, binding: Binding) -> int:
+        return cell_len(self.app.get_key_display(binding)) + cell_len(binding.description) + 3
+
+    def on_click(self, event: events.Click) -> None:
+        for start, stop, key in self._places:
+            if start <= event.x < stop:
+                self.app.simulate_key(key)
