@@ -192,10 +192,12 @@ def _gpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
 
 
 def _missing(head: Queued, allowed: int, present: int) -> str:
-    if head.gpus is None or allowed == present:
+    if head.gpus is None:
         return f"wants {head.processes} GPUs, this machine has {present}"
-    wanted = ", ".join(str(index) for index in head.gpus)
-    return f"wants {head.processes} of GPU {wanted}, {allowed} of them are there"
+    named = ", ".join(str(index) for index in head.gpus)
+    if head.processes == 1 == len(head.gpus):
+        return f"wants GPU {named}, which this machine does not have"
+    return f"wants {head.processes} of GPUs {named}, of which this machine has {allowed}"
 
 
 def _busy(head: Queued, allowed: Sequence[GpuRoom]) -> str:

@@ -155,7 +155,9 @@ def test_a_killed_launcher_takes_its_run_along_and_the_rest_is_queued_again(box:
     worker.ensure(box.runs)
     rank = box.wait(lambda: box.rank(under_way))
     first_launch = files.read_json(behind.state)["launch"]
-    box.wait(lambda: box.launcher(under_way)).signal(SIGKILL)
+    launcher = box.wait(lambda: box.launcher(under_way))
+    launcher.signal(SIGKILL)
+    box.wait(lambda: not launcher.alive())
     if victims == "launcher and trainer":
         rank.signal(SIGKILL)
     box.wait(lambda: box.states(under_way, behind) == ["crashed", "finished"])
