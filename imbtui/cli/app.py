@@ -21,8 +21,11 @@ from imbtui.errors import UserError
 
 # A command is a file of this folder with a function `command` and its EXAMPLES, or with a Typer `group`.
 PANELS: dict[str, tuple[str, ...]] = {
-    "Runs": ("run", "ls", "show"),
+    "Runs": (
+        "run", "ls", "show", "logs", "compare", "plot", "stop", "resume", "rm", "tag", "note",
+    ),
     "Studies": ("recipes",),
+    "Machine": ("queue", "worker", "data", "reindex"),
 }  # fmt: skip
 LONGEST_COMPLAINT = 12  # lines
 

@@ -144,7 +144,7 @@ def arrange(columns: Sequence[Column], width: int | None) -> tuple[list[Text], l
 
     kept = list(columns) if width is None else _fitting(columns, width)
     widths = [_width(column) for column in kept]
-    over = 0 if width is None else sum(widths) + _GAP * (len(kept) - 1) - width
+    over = 0 if width is None else width_of(kept) - width
     for position, column in enumerate(kept):
         if column.shrink and over > 0:
             cut = min(over, max(0, widths[position] - 12))
@@ -154,6 +154,11 @@ def arrange(columns: Sequence[Column], width: int | None) -> tuple[list[Text], l
     rows = [titles, *map(list, zip(*(column.cells for column in kept), strict=True))]
     left_out = [column.title for column in columns if not any(column is one for one in kept)]
     return [_row(kept, row, widths) for row in rows], left_out
+
+
+def width_of(columns: Sequence[Column]) -> int:
+    """Return how many characters columns take side by side."""
+    return sum(_width(column) + _GAP for column in columns) - _GAP
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:

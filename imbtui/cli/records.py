@@ -58,31 +58,18 @@ def scalars(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def shown(value: Any) -> str:
-    """Return a recipe's or a run's value in one line."""
+def shown(value: Any, key: str = "") -> str:
+    """Return a value in one line: metrics (keys with a slash) with four decimals, all else as written.
+
+    Args:
+        key: what it is the value of.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return ", ".join(shown(part) for part in value)
+        return ", ".join(shown(part, key) for part in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={shown(part)}" for key, part in value.items())
-    if isinstance(value, float):
-        return text.number(value) if value != int(value) else f"{value:g}"
+        return ", ".join(f"{name}={shown(part)}" for name, part in value.items())
+    if isinstance(value, float) and "/" not in key:
+        return f"{value:g}"
     return text.number(value)
-
-
-def flat(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return a resolved recipe's tables as dotted keys, list members by plug-in name."""
-    found: dict[str, Any] = {}
-    for key, value in recipe.items():
-        name = prefix + key
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{name}.")
-        elif isinstance(value, list) and value and all(isinstance(m, Mapping) and "name" in m for m in value):
-            for member in value:
-                rest = {k: v for k, v in member.items() if k != "name"}
-                found[f"{name}.{member['name']}"] = True
-                found |= flat(rest, f"{name}.{member['name']}.")
-        else:
-            found[name] = value
-    return found

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ("imbtui show @last", "imbtui show 3 --json")
 LOG_LINES = 8
+_SPLITS = ("test", "val", "train")
 
 
 def command(run: options.Run, runs: options.Runs = None, json: options.Json = False) -> None:
@@ -77,32 +78,44 @@ def _on(host: str) -> str:
 
 def _print_metrics(view: RunView) -> None:
     from imbtui import metrics, text
-    from imbtui.cli.records import scalars
+    from imbtui.cli.records import scalars, shown
 
     last, best = scalars(view.metrics), scalars(view.best)
-    title = "last"
     if not last:
         rows, _ = metrics.read_rows(view.path.metrics)
         last = scalars({key: value for row in rows for key, value in row.items()})
-        title = "so far"
     if not last:
         return
-    names = sorted(last | best)
-    columns = [
-        output.Column("metric", names),
-        output.Column(title, [text.number(last.get(name)) for name in names], right=True),
-    ]
-    if best:
-        chosen = f"best by {view.best.get('selected_on', 'validation')}"
-        columns.append(output.Column(chosen, [text.number(best.get(name)) for name in names], 1, right=True))
+    splits = [split for split in _SPLITS if any(name.startswith(f"{split}/") for name in last)]
+    names = list(dict.fromkeys(name.partition("/")[2] for name in last if name.partition("/")[0] in splits))
+
+    def column(title: str, values: dict[str, float], split: str, importance: int) -> output.Column:
+        cells = [text.number(values.get(f"{split}/{name}")) for name in names]
+        return output.Column(title, cells, importance, right=True)
+
     output.line()
+    columns = [output.Column("metric", names)]
+    columns += [column(split, last, split, 1 + place) for place, split in enumerate(splits)]
+    if best:
+        columns += [column(f"best {split}", best, split, 5 + place) for place, split in enumerate(splits)]
     output.table(columns)
+    if best:
+        output.line(
+            f"best: where {view.best.get('selected_on')} was best, epoch {shown(view.best.get('epoch'))}"
+        )
+    others = [
+        (name, text.number(value)) for name, value in last.items() if name.partition("/")[0] not in splits
+    ]
+    if others:
+        output.line()
+        output.fields(others)
 
 
 def _print_recipe(view: RunView) -> None:
-    from imbtui.cli.records import flat, shown
+    from imbtui.cli.records import shown
+    from imbtui.report.compare import dotted
 
-    keys = flat({k: v for k, v in view.recipe.items() if k not in ("title", "paper", "seeds")})
+    keys = {key: value for key, value in dotted(view.recipe).items() if key != "seeds"}
     if keys:
         output.line()
         output.heading("recipe")
