@@ -84,6 +84,11 @@ class RunsPaths:
         return self.root / "index.json"
 
     @property
+    def index_journal(self) -> Path:
+        """Changes to the index that are not folded into it yet."""
+        return self.root / ".index.jsonl"
+
+    @property
     def index_lock(self) -> Path:
         return self.root / ".index.lock"
 
