@@ -8,11 +8,14 @@ rank does the runs in turn.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+from imbtui import files
 from imbtui.engine import session
 from imbtui.paths import RunPaths
 
@@ -20,14 +23,21 @@ from imbtui.paths import RunPaths
 def main(arguments: list[str]) -> int:
     """Train the given run folders one after another; return 0 when none of them failed."""
     runs = [RunPaths(Path(argument).absolute()) for argument in arguments]
+    launcher = os.getppid()
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     _warm_up()
     failed = 0
     for run in runs:
+        if os.getppid() != launcher:
+            return 1  # the worker ends a launch without its launcher: a run begun now would be lost
         if session.is_done(run):
             continue
         provenance = session.provenance(_source_folder(run))
-        failed += _train(run, provenance) if several else _train_in_child(run, provenance)
+        if several:
+            _redirect(run.log)
+            failed += _train(run, provenance)
+        else:
+            failed += _train_in_child(run, provenance)
     if several:
         import torch.distributed
 
@@ -61,7 +71,17 @@ def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
             # Nothing of the parent's may be cleaned up twice.
             os._exit(status)
     _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        _note_signal(run.log, os.WTERMSIG(status))
     return 1 if status else 0
+
+
+def _note_signal(log: Path, number: int) -> None:
+    """Say in the run's log what the run itself could not say any more."""
+    with contextlib.suppress(OSError, ValueError):
+        writer = files.LineWriter(log)
+        writer.append(f"imbtui: the run was ended by {signal.Signals(number).name}".encode())
+        writer.close()
 
 
 def _train(run: RunPaths, provenance: dict[str, Any]) -> int:
@@ -82,8 +102,6 @@ def _redirect(log: Path) -> None:
 
 def _source_folder(run: RunPaths) -> Path:
     """Return where the run's code is likely to live: beside its recipe, else here."""
-    from imbtui import files
-
     submit = files.read_json(run.submit) or {}
     folder = Path(submit.get("path", "")).parent
     return folder if folder.is_absolute() and folder.is_dir() else Path.cwd()

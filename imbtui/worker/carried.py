@@ -26,6 +26,7 @@ class Carried:
         log_offset: bytes of its log that are older than the launch.
         begun: whether a rank was seen.
         over: whether its end is on record.
+        fallen: whether its ranks were found dead without a result, once.
         orphan: whether its ranks lived when its launcher was found gone.
         told: ranks that were asked to stop.
         deadline: when what is left of its processes is killed; None: not yet decided.
@@ -37,6 +38,7 @@ class Carried:
     log_offset: int = 0
     begun: bool = False
     over: bool = False
+    fallen: bool = False
     orphan: bool = False
     told: set[Identity] = field(default_factory=set)
     deadline: float | None = None

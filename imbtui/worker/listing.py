@@ -16,6 +16,7 @@ from imbtui.paths import RunPaths, RunsPaths, host
 from imbtui.worker import lock, states
 
 SWEEP_EVERY = 10.0  # seconds
+ARRIVAL = 2.0  # seconds to wait for the rest of a study whose first run folders appear
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
 
 @dataclass
 class _Known:
-    stamp: tuple[int, int]  # of submit.json
+    stamp: tuple[int, int] | None  # of submit.json; None: to be read anew
     waiting: Queued | None = None
     stopped: bool = False
 
@@ -94,6 +95,7 @@ class Listing:
         self._known: dict[str, _Known] = {}
         self.bell = self._folder_stamp = (-1, -1)
         self._again = False
+        self._arriving: float | None = None
         self._swept = float("-inf")
 
     def refresh(self) -> list[tuple[str, dict[str, Any]]]:
@@ -103,7 +105,8 @@ class Listing:
             Runs that turned out to be in a launch: id and state.json of the current attempt.
         """
         bell, stamp = lock.bell(self._runs), _stamp(self._runs.root)
-        sweep = bell != self.bell or time.monotonic() - self._swept > SWEEP_EVERY
+        rang = bell != self.bell
+        sweep = rang or time.monotonic() - self._swept > SWEEP_EVERY
         moved = stamp != self._folder_stamp
         if not (sweep or moved or self._again):
             return []
@@ -118,22 +121,34 @@ class Listing:
         launched = []
         for run_id in present:
             known = self._known.get(run_id)
-            if known is not None and not sweep:
+            if known is not None and known.stamp is not None and not sweep:
                 continue
             run = self._runs.run(run_id)
-            submit_stamp = _stamp(run.submit)
-            if known is not None and known.stamp == submit_stamp:
+            stamp = _stamp(run.submit)
+            if known is not None and known.stamp == stamp:
                 known.stopped = known.waiting is not None and states.stop_asked(run, known.waiting.attempt)
                 continue
-            self._known[run_id] = known = _Known(submit_stamp)
-            state = self._look(run, known)
+            self._known[run_id] = found = _Known(stamp)
+            state = self._look(run, found)
             if state is not None:
                 launched.append((run_id, state))
+            if known is None and found.waiting and self._arriving is None:
+                self._arriving = time.monotonic()
+        if rang:
+            self._arriving = None
         return launched
+
+    def complete(self) -> bool:
+        """Whether the waiting runs are all that their submitters have in mind.
+
+        Folders of a study appear one by one, and whoever makes them rings when they are all there: a
+        launch begun before would carry the first of them only.
+        """
+        return self._arriving is None or time.monotonic() - self._arriving > ARRIVAL
 
     def waiting(self) -> list[Queued]:
         """Return the queued runs of this host, next one first."""
-        return sorted((k.waiting for k in self._known.values() if k.waiting), key=lambda q: q.turn)
+        return sorted((k.waiting for k in self._known.values() if k.waiting), key=lambda run: run.turn)
 
     def settled(self) -> bool:
         """Whether nothing is left to be read anew."""
@@ -145,7 +160,8 @@ class Listing:
 
     def look_again(self, run_id: str) -> None:
         """Read a run anew at the next refresh: it may have come back to the queue."""
-        self._known.pop(run_id, None)
+        if run_id in self._known:
+            self._known[run_id] = _Known(None)
         self._again = True
 
     def _look(self, run: RunPaths, known: _Known) -> dict[str, Any] | None:

@@ -46,7 +46,7 @@ class Reaper:
                 run.orphan = run.has_begun() and any(rank.alive() for rank in run.ranks())
             self._executor.end(launch.id)
         for run in launch.open():
-            self._look_at(launch, run)
+            self._look_at(launch, run, gone=gone)
         if not gone:
             return False
         self._put_back(launch)
@@ -62,7 +62,7 @@ class Reaper:
             launch.record()
         return self._executor.running(launch.launcher)
 
-    def _look_at(self, launch: Launch, run: Carried) -> None:
+    def _look_at(self, launch: Launch, run: Carried, *, gone: bool) -> None:
         known = run.begun
         if not run.has_begun():
             return
@@ -76,6 +76,8 @@ class Reaper:
             self._end(run, result["state"], str(result.get("reason") or ""))
             # Ranks that train several runs in turn go on with the next one instead of leaving.
             run.deadline = time.monotonic() + self._leave_patience if launch.processes == 1 else None
+        elif not alive and not gone and not run.fallen:
+            run.fallen = True  # its launcher may just be writing into the log what it died of
         elif not alive:
             if launch.processes == 1:
                 kill_ranks(launch.id, run.id, run.ranks())

@@ -117,6 +117,8 @@ class Worker:
             states.write_ended(self.runs.run(run.id), attempt=run.attempt, how="stopped")
             self._changed(run.id)
             waiting.remove(run)
+        if not self._listing.complete():
+            return
         chosen = queue.settings(self.runs)
         if chosen.paused:
             self._why = dict.fromkeys((run.id for run in waiting), queue.paused_phrase(chosen))

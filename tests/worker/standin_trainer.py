@@ -76,6 +76,8 @@ def train(run: RunPaths) -> None:
     while step < recipe.get("steps", 3):
         time.sleep(recipe.get("pause", 0.01))
         step += 1
+        if asked and "WORLD_SIZE" in os.environ and not run.stop.exists():
+            return  # nobody asked for it: the launcher ends the ranks that are left after one has died
         if asked:
             files.write_json(saved, step)
             finish(run, attempt, rank, "stopped", step)

@@ -1,4 +1,7 @@
-"""The real worker with the stand-in trainer, as a process: `python -m standin_worker RUNS_FOLDER`."""
+"""The real worker with the stand-in trainer, as a process: `python -m standin_worker RUNS_FOLDER`.
+
+`STANDIN_ACCELERATE` in its environment makes it launch through `accelerate launch` as the real one does.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def options() -> Options:
         cores=2,
         gpus=list,
         leave_patience=1.0,
-        executor=Local(line),
+        executor=Local(None if "STANDIN_ACCELERATE" in os.environ else line),
     )
 
 
