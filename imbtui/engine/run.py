@@ -140,6 +140,8 @@ class Run:
         """Wrap for several processes or gradient scaling; one plain process trains unwrapped (and faster)."""
         if self.accelerator.num_processes == 1 and self.accelerator.scaler is None:
             return objective, optimizer
+        # It keeps what it prepared; of a plan with many stages that would be every stage's optimizer.
+        self.accelerator.free_memory()
         net, optimizer = self.accelerator.prepare(objective, optimizer)
         return net, optimizer
 
