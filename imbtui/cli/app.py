@@ -24,8 +24,8 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Runs": (
         "run", "ls", "show", "logs", "compare", "plot", "stop", "resume", "rm", "tag", "note",
     ),
-    "Studies": ("recipes",),
-    "Machine": ("queue", "worker", "data", "reindex"),
+    "Studies": ("recipes", "papers", "verdict", "table"),
+    "Machine": ("queue", "worker", "data", "doctor", "reindex"),
 }  # fmt: skip
 LONGEST_COMPLAINT = 12  # lines
 

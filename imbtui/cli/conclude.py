@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from imbtui.report.summary import Line
     from imbtui.verdict import Verdict
 
+_INDENT = len("did not hold ")
 _SHORT = {
     "test/balanced_accuracy": "balanced",
     "test/many_accuracy": "many",
@@ -74,14 +76,22 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
 
     for verdict in verdicts:
         word = output.state(verdict.verdict)
-        word.append(" " * (13 - len(verdict.verdict)))
-        says = Text(printable(verdict.says), style="" if verdict.asserted else "italic")
-        if not verdict.asserted:
-            says.append(" (not asserted)", style="dim")
-        output.line(word.append_text(says))
-        details = figures(verdict)
-        if details:
-            output.line(Text(" " * 13 + printable(details), style="dim"))
+        word.append(" " * (_INDENT - len(verdict.verdict)))
+        says = verdict.says + ("" if verdict.asserted else " (not asserted)")
+        first, *rest = _folded(says)
+        output.line(word.append(first))
+        for more in rest:
+            output.line(" " * _INDENT + more)
+        for more in _folded(figures(verdict)):
+            output.line(Text(" " * _INDENT + more, style="dim"))
+
+
+def _folded(sentence: str) -> list[str]:
+    """Return a sentence in lines that fit beside the verdict; in one line where no person reads it."""
+    safe = printable(sentence)
+    if not output.is_terminal():
+        return [safe] if safe else []
+    return textwrap.wrap(safe, max(40, output.console().width - _INDENT), break_long_words=False)
 
 
 def figures(verdict: Verdict) -> str:

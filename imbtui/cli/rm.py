@@ -36,9 +36,7 @@ def command(
         if view.state in store.ACTIVE:
             raise UserError(f"it is {view.state}", where=view.id, hint="Stop it first: imbtui stop.")
     if views:
-        named = ", ".join(printable(view.id) for view in views[:3]) + (
-            ", ..." if len(views) > 3 else ""
-        )
+        named = ", ".join(printable(view.id) for view in views[:3]) + (", ..." if len(views) > 3 else "")
         _confirm(f"Move {text.plural(len(views), 'run')} to the trash ({named})?", yes)
         for view in views:
             store.remove(paths, view.id)
