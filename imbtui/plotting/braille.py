@@ -15,10 +15,10 @@ from dataclasses import dataclass
 AXIS, LABEL = -1, -2
 """Roles of a chart's pieces that belong to no series."""
 
-PATTERNS = ("1", "110", "100000", "1111100100")
+PATTERNS = ("1", "11111000", "1000", "1111110010")
 """Dots along a line that are set: solid, dashed, dotted, dash-dotted."""
 
-SAMPLES = ("⠤⠤⠤⠤", "⠤⠄⠤⠄", "⠄⠀⠄⠀", "⠤⠤⠄⠄")
+SAMPLES = ("⠤⠤⠤⠤", "⠤⠄⠠⠤", "⠄⠀⠄⠀", "⠤⠤⠠⠀")
 """What each pattern looks like, for legends."""
 
 _BLANK = 0x2800

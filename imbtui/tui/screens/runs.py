@@ -71,13 +71,13 @@ class Runs(Screen[None]):
     Runs Preview { display: none; width: 42%; height: 1fr; }
     Runs.-wide Preview { display: block; }
     Runs.-wide Detail { display: none; }
-    Runs.-tall:not(.-wide) #body { layout: vertical; }
-    Runs.-tall:not(.-wide) Preview {
+    Runs.-narrow.-tall #body { layout: vertical; }
+    Runs.-narrow.-tall Preview {
         display: block; width: 1fr; height: 45%;
         border-left: none; border-top: solid $foreground 15%;
     }
-    Runs.-tall:not(.-wide) Detail { display: none; }
-    Runs #filter { display: none; height: 1; dock: top; background: $surface; }
+    Runs.-narrow.-tall Detail { display: none; }
+    Runs #filter { display: none; height: 1; background: $surface; }
     Runs.-filtered #filter, Runs.-filtering #filter { display: block; }
     Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
     Runs #filter > Input { width: 1fr; background: $surface; }
@@ -127,6 +127,7 @@ class Runs(Screen[None]):
         self._matched: frozenset[str] = frozenset()
         self._recipes: dict[str, Any] = {}
         self._knobs: dict[str, str] = {}
+        self._wanted = Wants()
 
     def compose(self) -> ComposeResult:
         yield Head("imbtui", _place(self.app.runs.root))
@@ -143,8 +144,8 @@ class Runs(Screen[None]):
                 yield RunsTable()
                 yield Static(id="empty")
             yield Preview()
-        yield KeyBar()
         yield Detail()
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._show_all()
@@ -155,9 +156,7 @@ class Runs(Screen[None]):
 
     def wants(self) -> Wants:
         """The selected run's curve is drawn where there is room for the preview."""
-        row = self._table.row
-        shown = row is not None and self.query_one(Preview).display
-        return Wants(curves=frozenset({row["id"]}) if row is not None and shown else frozenset())
+        return self._wanted
 
     # What the poller says
 
@@ -229,6 +228,7 @@ class Runs(Screen[None]):
         knobs = self._knobs.get(row["id"], "") if row else ""
         self.query_one(Detail).show(row, knobs, marked=len(self._table.marks))
         preview = self.query_one(Preview)
+        self._wanted = Wants(frozenset({row["id"]}) if row and preview.display else frozenset())
         if preview.display:
             preview.show(row, knobs, self.app.live.curves.get(row["id"]) if row else None)
 

@@ -17,7 +17,7 @@ class Detail(Widget):
     """First line: id and what the run is. Second line: why it is where it is, or its numbers."""
 
     DEFAULT_CSS = """
-    Detail { height: 2; dock: bottom; background: $surface; padding: 0 1; }
+    Detail { height: 2; background: $surface; padding: 0 1; }
     Detail > .detail--id { color: $text-primary; background: $surface; }
     Detail > .detail--quiet { color: $text-muted; background: $surface; }
     Detail > .detail--text { color: $foreground; background: $surface; }
@@ -55,12 +55,12 @@ class Detail(Widget):
         else:
             bad = row["state"] in ("failed", "crashed")
             style = self.get_component_rich_style("detail--bad" if bad else "detail--text")
-            segments = [Segment(_second(row), style)]
+            segments = [Segment(_second(row, self.size.width), style)]
         return Strip(segments).crop_extend(0, self.size.width, quiet)
 
 
-def _second(row: Row) -> str:
-    """Return why a run waits or ended, else its newest numbers."""
+def _second(row: Row, width: int) -> str:
+    """Return why a run waits or ended, else as many of its newest numbers as fit."""
     if row["state"] in ("failed", "crashed", "queued") and say.situation(row):
         return f"{row['state']}: {say.situation(row)}"
     numbers = [
@@ -76,4 +76,6 @@ def _second(row: Row) -> str:
     left = say.seconds_left(row)
     if left is not None:
         numbers.insert(0, f"{say.epochs(row)}, about {text.duration(left)} left")
+    while len("   ".join(numbers)) > width:
+        numbers.pop()
     return "   ".join(numbers) or say.situation(row) or row["state"]

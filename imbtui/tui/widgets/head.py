@@ -21,7 +21,7 @@ class Head(Widget):
     """Title on the left; devices and queue on the right, as much of them as fits."""
 
     DEFAULT_CSS = """
-    Head { height: 1; dock: top; background: $panel; }
+    Head { height: 1; background: $panel; }
     Head > .head--title { color: $text-primary; text-style: bold; background: $panel; }
     Head > .head--quiet { color: $text-muted; background: $panel; }
     Head > .head--text { color: $foreground; background: $panel; }

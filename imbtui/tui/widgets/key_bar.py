@@ -19,7 +19,7 @@ class KeyBar(Widget):
     """Keys and what they do, made from the bindings in force; a click presses the key."""
 
     DEFAULT_CSS = """
-    KeyBar { height: 1; dock: bottom; background: $panel; }
+    KeyBar { height: 1; background: $panel; }
     KeyBar > .key-bar--key { color: $text-accent; text-style: bold; background: $panel; }
     KeyBar > .key-bar--text { color: $text-muted; background: $panel; }
     """

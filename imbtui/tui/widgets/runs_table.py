@@ -94,8 +94,9 @@ COLUMNS: tuple[Column, ...] = (
         descends=True,
     ),
 )
-# How the width that is left over is divided, and the least of each.
-_SHARES: Mapping[str, tuple[float, int]] = {"name": (0.34, 10), "study": (0.26, 8), "progress": (0.4, 12)}
+# Least widths. What is left over goes to name and study, up to what their contents need, then to progress.
+_LEAST: Mapping[str, int] = {"progress": 18, "name": 10, "study": 8}
+_MEASURED = 400  # rows that say how wide contents are
 
 
 class RunsTable(ScrollView, can_focus=True):
@@ -196,6 +197,8 @@ class RunsTable(ScrollView, can_focus=True):
         self._at: dict[str, int] = {}
         self._cursor = 0
         self._highlighted: str | None = None
+        self._has_best = False
+        self._needed = {"name": 0, "study": 0}
 
     # What it shows
 
@@ -220,6 +223,7 @@ class RunsTable(ScrollView, can_focus=True):
         self._cursor = (
             self._at[before["id"]] if stays and before else min(self._cursor, max(0, len(self.rows) - 1))
         )
+        self._measure()
         self._fit()
         if stays:
             self.scroll_to(y=self._cursor - offset, animate=False)
@@ -239,6 +243,14 @@ class RunsTable(ScrollView, can_focus=True):
         """Take away all marks."""
         self.marks.clear()
         self.refresh()
+
+    def _measure(self) -> None:
+        measured = self.rows[:_MEASURED]
+        self._has_best = any(row.get("best") for row in measured)
+        self._needed = {
+            "name": max((cell_len(say.name(row)) for row in measured), default=0),
+            "study": max((cell_len(row.get("study", "")) for row in measured), default=0),
+        }
 
     def _sorted(self, rows: Iterable[Row]) -> list[Row]:
         column = next(c for c in COLUMNS if c.key == self.sort_key)
@@ -345,16 +357,18 @@ class RunsTable(ScrollView, can_focus=True):
 
     def _layout(self) -> list[tuple[Column, int]]:
         """Return the columns that fit the width, with the width of each."""
-        width = self.scrollable_content_region.width
-        shown = [column for column in COLUMNS if width >= column.needs]
+        width = self.scrollable_content_region.width - 1
+        shown = [c for c in COLUMNS if width >= c.needs and (c.key != "best" or self._has_best)]
         left = width - MARK - sum(c.width for c in shown) - GAP * (len(shown) - 1)
-        flexible = [c for c in shown if not c.width]
-        total = sum(_SHARES[c.key][0] for c in flexible)
-        widths = {c.key: max(_SHARES[c.key][1], int(left * _SHARES[c.key][0] / total)) for c in flexible}
-        if "progress" in widths:
-            others = sum(w for key, w in widths.items() if key != "progress")
-            widths["progress"] = max(_SHARES["progress"][1], left - others)
-        return [(column, column.width or widths[column.key]) for column in shown]
+        widths = {c.key: _LEAST[c.key] for c in shown if not c.width}
+        left -= sum(widths.values())
+        for key in widths:
+            if key != "progress":
+                more = max(0, min(left, self._needed[key] - widths[key]))
+                widths[key] += more
+                left -= more
+        widths["progress"] += left
+        return [(column, column.width or max(4, widths[column.key])) for column in shown]
 
     def _column_at(self, x: int) -> str | None:
         start = MARK

@@ -1,0 +1,285 @@
+"""One run: its curves, classes, recipe and log, live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Static
+
+from imbtui import text
+from imbtui.tui import actions
+from imbtui.tui import rows as say
+from imbtui.tui.live import Wants
+from imbtui.tui.messages import LogGrew, MachineSeen, ProgressMade, Row, RowsArrived, RunsChanged
+from imbtui.tui.toml_lines import toml_lines
+from imbtui.tui.widgets.classes_pane import ClassesPane
+from imbtui.tui.widgets.curves_pane import CurvesPane
+from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.key_bar import KeyBar
+from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.tab_bar import TabBar
+
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+
+KEY = ""
+TITLE = "Run"
+
+TABS = ("curves", "classes", "recipe", "log")
+
+
+@dataclass(frozen=True)
+class Read:
+    """What of a run's folder is neither in the listing nor in its metrics.
+
+    Attributes:
+        source: text of its recipe.
+        overrides: the assignments it was submitted with.
+        counts: training examples of each class; empty before it has started.
+        shots: where few-shot ends and many-shot begins.
+    """
+
+    source: str = ""
+    overrides: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    shots: tuple[int, ...] = (20, 100)
+
+
+class FolderRead(Message, bubble=False):
+    """A run's folder was read in a thread."""
+
+    def __init__(self, read: Read) -> None:
+        super().__init__()
+        self.read = read
+
+
+class Run(Screen[None]):
+    """One run.
+
+    Args:
+        run_id: the run.
+    """
+
+    app: ImbtuiApp
+
+    DEFAULT_CSS = """
+    Run #status { height: auto; max-height: 4; padding: 0 1; background: $surface; }
+    Run #panes { height: 1fr; }
+    Run #panes > * { height: 1fr; }
+    Run Lines { padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(n), f"tab({n - 1})", tab, show=False, id=f"run.{tab}", tooltip=f"Show {tab}.")
+            for n, tab in enumerate(TABS, 1)
+        ),
+        Binding("escape", "app.pop_screen", "back", id="run.back", tooltip="Back to the runs."),
+        Binding("tab", "next(1)", "next tab", id="run.next", tooltip="Next tab."),
+        Binding(
+            "shift+tab", "next(-1)", "previous tab", show=False, id="run.previous", tooltip="Tab before."
+        ),
+        Binding("x", "stop", "stop", id="run.stop", tooltip="Stop; a checkpoint is written first."),
+        Binding("R", "resume", "resume", id="run.resume", tooltip="Resume from the newest checkpoint."),
+    ]
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self._read = Read()
+        self._seen = ("", 0, False)
+        self._tab = TABS[0]
+
+    def compose(self) -> ComposeResult:
+        yield Head(self.run_id)
+        yield Static(id="status", markup=False)
+        yield TabBar([tab.capitalize() for tab in TABS])
+        with ContentSwitcher(id="panes", initial="curves"):
+            with Container(id="curves"):
+                yield CurvesPane()
+            with Container(id="classes"):
+                yield ClassesPane()
+            with Container(id="recipe"):
+                yield Lines(id="recipe-text")
+            with Container(id="log"):
+                yield Lines(id="log-text", follow=True)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        self._panes[0].focus()
+        self._read_folder()
+        self._show_row()
+        self._show_curves()
+        self.query_one(Head).machine(self.app.live.machine)
+        self.app.live.poke()
+
+    def on_screen_resume(self) -> None:
+        self._show_row()
+        self.app.live.poke()
+
+    def wants(self) -> Wants:
+        """This run's metrics always, its log while that is shown."""
+        return Wants(frozenset({self.run_id}), self.run_id if self._tab == "log" else None)
+
+    @property
+    def _row(self) -> Row | None:
+        return next((row for row in self.app.live.rows if row["id"] == self.run_id), None)
+
+    # What the poller says
+
+    def on_runs_changed(self, message: RunsChanged) -> None:
+        self._show_row()
+
+    def on_progress_made(self, message: ProgressMade) -> None:
+        if self.run_id in message.rows:
+            self._show_row()
+
+    def on_machine_seen(self, message: MachineSeen) -> None:
+        self.query_one(Head).machine(message.machine)
+
+    def on_rows_arrived(self, message: RowsArrived) -> None:
+        if message.run_id == self.run_id:
+            self._show_curves()
+
+    def on_log_grew(self, message: LogGrew) -> None:
+        if message.run_id == self.run_id:
+            lines: list[Line] = [[(line, "text")] for line in message.lines]
+            self.query_one("#log-text", Lines).show(lines or [[("the log is empty", "quiet")]])
+
+    def _show_row(self) -> None:
+        row = self._row
+        head = self.query_one(Head)
+        head.runs(self.app.live.rows)
+        status = self.query_one("#status", Static)
+        if row is None:
+            gone = "reading …" if not self.app.live.listed else "this run's folder is gone"
+            status.update(gone)
+            return
+        head.set(
+            title=f"{say.name(row)}  seed {row.get('seed', '')}",
+            place=f"{row.get('study', '')}  {self.run_id}",
+        )
+        status.update(_status(row, self.size.width - 2))
+        seen = (row["state"], row.get("attempt", 1), "live" in row)
+        if seen != self._seen:
+            self._seen = seen
+            self._read_folder()
+        self.refresh_bindings()
+
+    def _show_curves(self) -> None:
+        live = self.app.live
+        curves = live.curves.get(self.run_id)
+        self.query_one(CurvesPane).show(curves, complete=self.run_id in live.complete)
+        self.query_one(ClassesPane).show_run(curves, self._read.counts, self._read.shots)
+
+    # Its folder
+
+    def _read_folder(self) -> None:
+        self.run_worker(self._read_it, thread=True, exclusive=True, group="read", exit_on_error=False)
+
+    def _read_it(self) -> None:
+        self.post_message(FolderRead(read_folder(self.app, self.run_id)))
+
+    def on_folder_read(self, message: FolderRead) -> None:
+        self._read = message.read
+        lines = toml_lines(message.read.source)
+        if message.read.overrides:
+            changed: list[Line] = [[("# changed when it was submitted:", "quiet")]]
+            changed += [[(f"#   {assignment}", "quiet")] for assignment in message.read.overrides]
+            lines = [*changed, [("", "text")], *lines]
+        self.query_one("#recipe-text", Lines).show(lines)
+        self._show_curves()
+
+    # Tabs
+
+    @property
+    def _panes(self) -> list[Widget]:
+        return [self.query_one(f"#{tab}").children[0] for tab in TABS]
+
+    def action_tab(self, number: int) -> None:
+        self._tab = TABS[number]
+        self.query_one("#panes", ContentSwitcher).current = self._tab
+        self.query_one(TabBar).activate(number)
+        self._panes[number].focus()
+        self.app.live.poke()
+
+    def action_next(self, by: int) -> None:
+        self.action_tab((TABS.index(self._tab) + by) % len(TABS))
+
+    @on(TabBar.Chosen)
+    def _chosen(self, event: TabBar.Chosen) -> None:
+        self.action_tab(event.number)
+
+    # What is done to it
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Stop what is under way, resume what is not."""
+        row = self._row if action in ("stop", "resume") else None
+        if row is not None:
+            active = row["state"] in ("queued", "running")
+            return active if action == "stop" else (not active and row["state"] != "finished")
+        return True
+
+    def action_stop(self) -> None:
+        self.app.ask(
+            "Stop this run?",
+            "A checkpoint is written first; R resumes it.",
+            yes="Stop",
+            then=lambda: self.app.do(lambda: actions.stop(self.app.runs, [self.run_id])),
+        )
+
+    def action_resume(self) -> None:
+        self.app.do(lambda: actions.resume(self.app.runs, [self.run_id]))
+
+
+def read_folder(app: ImbtuiApp, run_id: str) -> Read:
+    """Read what the listing does not hold; a damaged or absent folder gives less."""
+    from imbtui import store
+
+    view = store.read(app.runs.run(run_id))
+    try:
+        source = view.path.recipe.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        source = f"# recipe.toml cannot be read: {error.strerror}"
+    shots = (view.recipe.get("train") or {}).get("shots")
+    counts = view.env.get("class_counts")
+    return Read(
+        source,
+        tuple(str(o) for o in view.submit.get("overrides", ())),
+        tuple(counts) if isinstance(counts, list) else (),
+        tuple(shots) if isinstance(shots, list) and len(shots) == 2 else (20, 100),
+    )
+
+
+def _status(row: Row, width: int) -> str:
+    """Return state, progress and newest numbers; a reason is given whole, over several lines if need be."""
+    state, situation = row["state"], say.situation(row)
+    if state in ("failed", "crashed", "stopped", "queued"):
+        return state + (f": {situation}" if situation else "")
+    parts = [f"{state}  {situation}" if situation else state]
+    share = say.share(row)
+    if share is not None:
+        full = round(20 * share)
+        parts = [f"{state}  {'━' * full}{'┄' * (20 - full)} {100 * share:.0f} %  {situation}"]
+        left = say.seconds_left(row)
+        if left is not None:
+            parts.append(f"about {text.duration(left)} left")
+        if say.device(row):
+            parts.append(say.device(row))
+    value = say.last(row)
+    if value is not None:
+        parts.append(f"balanced accuracy {text.number(value)}")
+    while len(parts) > 1 and cell_len("   ".join(parts)) > width:
+        parts.pop()
+    return "   ".join(parts)
+
+
+build = Run

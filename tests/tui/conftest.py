@@ -1,0 +1,214 @@
+"""Run folders as trainers leave them, made without training."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from imbtui import files
+from imbtui.paths import RunPaths, RunsPaths
+from imbtui.processes import Identity
+
+RECIPE = """
+title = "Long-tailed digits: CE, DRW, LDAM-DRW"
+paper = "cao2019"
+seeds = [{seed}]
+split_seed = "seed"
+
+[dataset]
+name = "digits"
+validation = 0
+protocol = "long_tail"
+
+[[corruptions]]
+name = "long_tail"
+ratio = 100.0
+n_max = 120
+
+[model]
+name = "mlp"
+head = "cosine"
+hidden = [128, 64]
+
+[loss]
+name = "{loss}"
+start_epoch = 0
+normalise = "weights"
+
+[optimizer]
+name = "sgd"
+lr = 0.05
+
+[train]
+epochs = 80
+batch_size = 64
+"""
+
+MakeRun = Callable[..., RunPaths]
+
+
+def rows_of(epochs: int, *, level: float = 0.7, every: int = 2) -> list[dict[str, Any]]:
+    """Return metrics rows of a run that learns: smooth curves, the same each time."""
+    rows = []
+    for epoch in range(every, epochs + 1, every):
+        grown = 1 - math.exp(-epoch / 18)
+        wiggle = 0.012 * math.sin(epoch * 1.7)
+        balanced = level * grown + wiggle
+        row: dict[str, Any] = {"stage": "train", "step": 9 * epoch, "epoch": epoch, "time": 0.05 * epoch}
+        for split, gain in (("test", 0.0), ("train", 0.18)):
+            accuracy = min(0.999, balanced + gain * grown)
+            row |= {
+                f"{split}/loss": 2.3 * math.exp(-epoch / (22 if split == "test" else 14)) + 0.2 - gain,
+                f"{split}/accuracy": accuracy,
+                f"{split}/error": 1 - accuracy,
+                f"{split}/balanced_accuracy": accuracy,
+                f"{split}/many_accuracy": min(0.999, accuracy + 0.2),
+                f"{split}/medium_accuracy": accuracy,
+                f"{split}/few_accuracy": max(0.0, accuracy - 0.3),
+                f"{split}/class_accuracy": [max(0.0, min(1.0, accuracy + 0.3 - 0.08 * c)) for c in range(10)],
+                f"{split}/ece": 0.1 * wiggle + 0.05,
+                f"{split}/nll": 1.2 - grown,
+            }
+        row["running/loss"] = row["train/loss"] + 0.05
+        rows.append(row)
+    return rows
+
+
+def write_rows(run: RunPaths, rows: list[dict[str, Any]]) -> None:
+    """Append rows as rank 0 does."""
+    writer = files.LineWriter(run.metrics)
+    for row in rows:
+        writer.append(json.dumps(row).encode())
+    writer.close()
+
+
+@pytest.fixture
+def make_run(runs: RunsPaths) -> MakeRun:
+    """Create a run folder in any state. A running one belongs to the process of the test."""
+
+    def make(
+        run_id: str,
+        state: str = "finished",
+        *,
+        arm: str | None = "LDAM-DRW",
+        study: str = "quickstart",
+        seed: int = 0,
+        minutes_ago: float = 5.5,
+        epochs: int | None = None,
+        level: float = 0.7,
+        reason: str = "",
+        loss: str = "ldam",
+        tags: list[str] | None = None,
+        gpus: Any = "cpu",
+    ) -> RunPaths:
+        run = runs.run(run_id)
+        run.root.mkdir(parents=True)
+        run.ranks.mkdir()
+        created = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=minutes_ago)
+        run.recipe.write_text(RECIPE.format(seed=seed, loss=loss))
+        files.write_json(
+            run.submit,
+            {
+                "format": 1,
+                "attempt": 1,
+                "priority": 0,
+                "order": int(created.timestamp() * 1e9),
+                "created": created.isoformat(timespec="seconds"),
+                "host": Identity.mine().host,
+                "study": study,
+                "variant": "0123abcd",
+                "title": "Long-tailed digits: CE, DRW, LDAM-DRW",
+                "paper": "cao2019",
+                "arm": arm,
+                "point": {},
+                "seed": seed,
+                "digest": f"{abs(hash((run_id, seed))):012x}"[:12],
+                "source": "",
+                "overrides": ["loss.name=ldam"],
+                "gpus": gpus,
+                "here": False,
+            },
+            durable=False,
+        )
+        done = {"finished": 80, "running": 50, "stopped": 30, "failed": 10}.get(state, 0)
+        rows = rows_of(done if epochs is None else epochs, level=level)
+        if state != "queued":
+            files.write_json(
+                run.env,
+                {
+                    "device": "cpu",
+                    "steps_per_epoch": 9,
+                    "steps": 720,
+                    "class_counts": [120, 72, 43, 26, 15, 9, 6, 3, 2, 1],
+                },
+                durable=False,
+            )
+            write_rows(run, rows)
+            run.log.write_text("".join(f"epoch {row['epoch']}: loss {row['train/loss']:.3f}\n" for row in rows))
+        if state in ("running", "crashed"):
+            me = Identity.mine().to_json()
+            if state == "crashed":
+                me["start_ticks"] += 1
+            stamp = {"format": 1, "attempt": 1, "launch": "x", "at": created.isoformat()}
+            files.write_json(run.state, {**stamp, "state": "running", "gpus": [], **me}, durable=False)
+            files.write_json(run.rank(0), {**stamp, "rank": 0, **me}, durable=False)
+        if state in ("finished", "stopped", "failed"):
+            last = {k: v for k, v in (rows[-1] if rows else {}).items() if "/" in k}
+            files.write_json(
+                run.result,
+                {
+                    "attempt": 1,
+                    "state": state,
+                    "reason": reason,
+                    "metrics": last,
+                    "best": {},
+                    "seconds": 12.4,
+                    "steps": 720,
+                    "epochs": 80,
+                    "fit_epoch": None,
+                },
+                durable=False,
+            )
+        if tags:
+            run.notes.write_text(f"tags = {json.dumps(tags)}\nnote = ''\n")
+        return run
+
+    return make
+
+
+Gallery = Callable[[], RunsPaths]
+
+
+@pytest.fixture
+def gallery(runs: RunsPaths, make_run: MakeRun) -> RunsPaths:
+    """A runs folder with every state in it."""
+    make_run("qdrwab-ldam-drw-s1", "queued", seed=1, minutes_ago=1.5)
+    make_run("rldama-ldam-drw-s0", "running", seed=0, minutes_ago=1.6)
+    make_run("fdrwaa-drw-s0", "finished", arm="DRW", seed=0, minutes_ago=3.5, level=0.62, loss="cross_entropy")
+    make_run("fdrwab-drw-s1", "finished", arm="DRW", seed=1, minutes_ago=3.6, level=0.6, tags=["baseline"])
+    make_run("fceaaa-ce-s0", "finished", arm="CE", seed=0, minutes_ago=4.5, level=0.55, loss="cross_entropy")
+    make_run("sceaab-ce-s1", "stopped", arm="CE", seed=1, minutes_ago=4.6, level=0.55)
+    make_run(
+        "xceaac-ce-s2",
+        "failed",
+        arm="CE",
+        seed=2,
+        minutes_ago=65,
+        reason="the loss became nan at step 91 (epoch 10); a smaller learning rate may help",
+    )
+    make_run("cldama-ldam-s0", "crashed", study="cao2019/quick", arm="LDAM", minutes_ago=150)
+    for seed in range(6):
+        make_run(
+            f"old{'abcdef'[seed]}aa-rw-s{seed}",
+            study="cao2019/fashion-mnist",
+            arm="RW",
+            seed=seed,
+            minutes_ago=60 * 24 * 2 + seed + 0.5,
+            level=0.7 + seed / 50,
+        )
+    return runs
