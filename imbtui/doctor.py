@@ -303,7 +303,7 @@ def _other_machines(runs: RunsPaths) -> Check:
     if not others:
         return Check("other machines", True, "no active run belongs to another machine")
     named = ", ".join(f"{count} of {files.printable(name)}" for name, count in sorted(others.items()))
-    do = "If such a machine is gone: `imbtui stop RUN`, then `imbtui resume RUN` takes it over here."
+    do = "Start a worker there; if it is gone, `imbtui run RECIPE --rerun` submits them again here."
     return Check("other machines", False, f"active runs of other machines: {named}", do)
 
 

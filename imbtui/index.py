@@ -13,6 +13,7 @@ first and empties the journal after, and applying a row twice changes nothing.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,7 +28,13 @@ from imbtui import files, store
 from imbtui.paths import RunsPaths
 
 TABLE = "runs"
-LISTED_METRICS = ("test/accuracy", "test/balanced_accuracy", "test/few_accuracy", "val/accuracy", "train/loss")
+LISTED_METRICS = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "test/few_accuracy",
+    "val/accuracy",
+    "train/loss",
+)
 # The journal is folded once it is larger than this share of the index, and always while the index is small.
 FOLD_SHARE = 0.25
 FOLD_BELOW = 1 << 17
@@ -54,8 +61,8 @@ class ReplacingStorage(Storage):
         except FileNotFoundError:
             return None
         try:
-            tables = orjson.loads(data)
-        except orjson.JSONDecodeError as error:
+            tables = _decode(data)
+        except ValueError as error:
             raise Damaged(str(error)) from error
         if not _is_index(tables):
             raise Damaged("it is not a table of runs")
@@ -63,7 +70,27 @@ class ReplacingStorage(Storage):
 
     def write(self, data: Mapping[str, Any]) -> None:
         """Replace the file."""
-        files.write_atomic(self._path, orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS))
+        files.write_atomic(self._path, _encode(data))
+
+
+def _encode(document: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # A folder's name that is not UTF-8 arrives as half characters, which only the escaped form can hold.
+        return json.dumps(document, ensure_ascii=True).encode()
+
+
+def _decode(data: bytes) -> Any:
+    """Return a JSON document.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
 
 
 def _is_index(tables: Any) -> bool:
@@ -127,7 +154,7 @@ def sync(runs: RunsPaths, ids: Iterable[str] | None = None) -> None:
             for run_id in ids:
                 run = runs.run(run_id)
                 entry = row_of(store.read(run)) if run.root.is_dir() else {"id": run_id, "gone": True}
-                journal.append(orjson.dumps(entry))
+                journal.append(_encode(entry))
             size = journal.size()
         finally:
             journal.close()
@@ -140,9 +167,7 @@ def rebuild(runs: RunsPaths) -> int:
     """Write the index anew from the run folders and return how many runs it holds."""
     with files.locked(runs.index_lock):
         rows = [row_of(store.read(runs.run(i))) for i in store.list_ids(runs)]
-        files.write_atomic(
-            runs.index, orjson.dumps({TABLE: {str(n): row for n, row in enumerate(rows, 1)}})
-        )
+        files.write_atomic(runs.index, _encode({TABLE: {str(n): row for n, row in enumerate(rows, 1)}}))
         files.write_atomic(runs.index_journal, b"")
     return len(rows)
 
@@ -230,8 +255,8 @@ def _changes(runs: RunsPaths) -> list[dict[str, Any]]:
     entries = []
     for line in lines:
         try:
-            entry = orjson.loads(line)
-        except orjson.JSONDecodeError:
+            entry = _decode(line)
+        except ValueError:
             continue
         if isinstance(entry, dict) and "id" in entry:
             entries.append(entry)
