@@ -45,24 +45,45 @@ _BUILDING = ".new-"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the stage under way has come.
+    """How far a run has come.
 
     Attributes:
-        stage: its name; empty before the first step.
+        stage: name of the stage under way; empty before the first row.
         step, steps: steps done and in the stage (0: unknown).
         epoch, epochs: likewise.
+        stages_done, stages: whole stages done, and how many there are.
     """
 
     stage: str = ""
     step: int = 0
     steps: int = 0
-    epoch: int = 0
+    epoch: float = 0
     epochs: int = 0
+    stages_done: int = 0
+    stages: int = 1
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], env: Mapping[str, Any]) -> Progress:
+        """Return the progress that the newest metrics row means, given the run's env.json."""
+        steps = env.get("steps") or 0
+        epochs = -(-steps // (env.get("steps_per_epoch") or 1))
+        names = env.get("stages") or ["train"]
+        stage = str(row.get("stage", ""))
+        return cls(
+            stage=stage,
+            step=row.get("step", 0),
+            steps=steps,
+            epoch=row.get("epoch", 0),
+            epochs=epochs,
+            stages_done=names.index(stage) if stage in names else 0,
+            stages=len(names),
+        )
 
     @property
     def share(self) -> float:
-        """Share of the stage that is done, in [0, 1]."""
-        return min(1.0, self.step / self.steps) if self.steps else 0.0
+        """Share of the whole run that is done, in [0, 1]."""
+        within = min(1.0, self.step / self.steps) if self.steps else 0.0
+        return (self.stages_done + within) / self.stages
 
 
 @dataclass(frozen=True)
@@ -194,19 +215,8 @@ class RunView:
 
     @property
     def progress(self) -> Progress:
-        row = self.last_row
-        epochs = (self.recipe.get("train") or {}).get("epochs", 0)
-        if not row:
-            return Progress(epochs=epochs)
-        per_epoch = self.env.get("steps_per_epoch") or 1
-        steps = self.env.get("steps", 0)
-        return Progress(
-            stage=str(row.get("stage", "")),
-            step=row.get("step", 0),
-            steps=steps,
-            epoch=row.get("epoch", 0),
-            epochs=epochs or -(-steps // per_epoch),
-        )
+        """How far the run has come, by its newest metrics row."""
+        return Progress.of(self.last_row, self.env)
 
 
 def now() -> str:

@@ -58,9 +58,14 @@ class Checkpoints:
         return time.monotonic() - self._saved >= SECONDS_BETWEEN
 
     def save(
-        self, t: Tick, objective: nn.Module, optimizer: torch.optim.Optimizer, log: MetricsLog | None
+        self,
+        t: Tick,
+        objective: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        log: MetricsLog | None,
+        scaler: dict[str, Any],
     ) -> None:
-        """Write last.pt: `t.step + 1` steps of the stage are done."""
+        """Write last.pt: `t.step + 1` steps of the stage are done. `scaler` is fp16's loss scaling."""
         if self.writes and log is not None:
             log.writer.sync()
             self._write(
@@ -70,6 +75,7 @@ class Checkpoints:
                     "step": t.step + 1,
                     "objective": objective.state_dict(),
                     "optimizer": optimizer.state_dict(),
+                    "scaler": scaler,
                     "log": log.state(),
                 },
             )

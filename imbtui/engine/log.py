@@ -77,7 +77,9 @@ class MetricsLog:
         if self.fit_epoch is None and values.get("train/error") == 0:
             self.fit_epoch = epoch
         selected = values.get(SELECTED_ON)
-        if selected is not None and selected > self.best.get(SELECTED_ON, float("-inf")):
+        # Stages are trainings of their own: the best epoch is one of the stage a run ended with.
+        elsewhere = self.best.get("stage") != stage
+        if selected is not None and (elsewhere or selected > self.best[SELECTED_ON]):
             self.best = {**values, "selected_on": SELECTED_ON, "stage": stage, "step": step, "epoch": epoch}
 
     def state(self) -> dict[str, Any]:

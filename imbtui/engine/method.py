@@ -79,6 +79,10 @@ class Method(nn.Module):
         """Return a scalar that is added to the loss, or None."""
         return None
 
+    def stages(self) -> list[str]:
+        """Return the names of the stages that `plan` will run, in order, so that progress can be told."""
+        return ["train"]
+
     plan: Callable[[Run], None] | None = None
     """Runs the stages itself instead of one plain stage `train`; at most one method of a recipe may.
 

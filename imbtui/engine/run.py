@@ -69,10 +69,20 @@ class Run:
         self.checkpoints = checkpoints
         self._stop_flag = stop_flag
         self._reached = False
+        self._fresh_scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
         self.steps_per_epoch = data["train"].steps_per_epoch
         train = recipe.train
         self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
         """Steps of a stage of the recipe's length."""
+
+    @property
+    def planner(self) -> Method | None:
+        """The method that plans the stages, if one does."""
+        for method in self.objective.methods:
+            assert isinstance(method, Method)
+            if method.plan is not None:
+                return method
+        return None
 
     # What a plan calls
 
@@ -214,7 +224,10 @@ class Run:
 
     def save(self, t: Tick, objective: Objective, optimizer: torch.optim.Optimizer) -> None:
         """Write the checkpoint of the stage under way."""
-        self.checkpoints.save(t, objective, optimizer, self.log)
+        scaler = self.accelerator.scaler
+        self.checkpoints.save(
+            t, objective, optimizer, self.log, {} if scaler is None else scaler.state_dict()
+        )
 
     def stop_requested(self, t: Tick) -> bool:
         """Whether to stop after this step, before the stage's end; all processes answer alike."""
@@ -245,6 +258,8 @@ class Run:
         state = self.checkpoints.under_way(stage)
         if self.log is not None:
             self.log.go_on(None if state is None else state["log"])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(self._fresh_scaler if state is None else state["scaler"])
         if state is None:
             return start
         objective.load_state_dict(state["objective"])

@@ -167,6 +167,14 @@ class Lottery(Method):
                     last_is_next = level == self.levels[-2]
                     begin = rewound if last_is_next else copy.deepcopy(run.objective.state_dict())
 
+    def stages(self) -> list[str]:
+        """Return the names of the stages in the order `plan` runs them."""
+        names = [] if self.rewind in (0, "0it", "0%") else [REWIND]
+        for level in self.levels:
+            controls = self.controls if level in self.control_rounds else []
+            names += [*(f"level-{level}-{control}" for control in controls), f"level-{level}"]
+        return names
+
     def _find_layers(self, model: nn.Module) -> None:
         """List the layers to prune, and count the weights outside them."""
         found = prunable_layers(model)
