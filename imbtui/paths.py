@@ -110,6 +110,15 @@ class RunsPaths:
         return self.root / ".trash"
 
     @property
+    def launches(self) -> Path:
+        """What launches print outside their runs, and the locks under which runs are claimed."""
+        return self.root / ".launches"
+
+    def launch_lock(self, launch: str) -> Path:
+        """Held for an instant by a trainer that begins a run and by a worker that takes one back."""
+        return self.launches / f"{launch}.lock"
+
+    @property
     def queue(self) -> Path:
         """Settings of the queue (paused, slots), written by the user's commands."""
         return self.root / f".queue-{host()}.json"

@@ -14,7 +14,7 @@ from typing import Any
 from imbtui import files, index, store
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, host
-from imbtui.worker import lock, states
+from imbtui.worker import lock
 
 MEMORY_PER_SLOT = 1536 << 20  # a launcher and a trainer that have imported torch, with a small run's data
 
@@ -140,10 +140,8 @@ def _active(runs: RunsPaths) -> tuple[list[store.RunView], list[store.RunView]]:
     return [v for v in mine if v.state == "running"], sorted(waiting, key=_turn)
 
 
-def _turn(run: store.RunView) -> tuple[bool, int, int, str]:
-    # Runs that a launch carries already come before those that wait for one.
-    launched = states.read(run.path, run.attempt) is not None
-    return (not launched, -run.priority, run.submit.get("place", run.order), run.id)
+def _turn(run: store.RunView) -> tuple[int, int, str]:
+    return (-run.priority, run.submit.get("place", run.order), run.id)
 
 
 def move(runs: RunsPaths, run_id: str, position: int) -> None:
@@ -153,7 +151,7 @@ def move(runs: RunsPaths, run_id: str, position: int) -> None:
 
     Args:
         run_id: the run.
-        position: its new place among the runs that no launch carries yet, from 1.
+        position: its new place among the waiting runs, from 1.
 
     Raises:
         UserError: the run does not wait, or the position is below 1.
@@ -161,13 +159,10 @@ def move(runs: RunsPaths, run_id: str, position: int) -> None:
     if position < 1:
         raise UserError(f"positions count from 1, not {position}", where="position")
     _, waiting = _active(runs)
-    free = [v for v in waiting if states.read(v.path, v.attempt) is None and not v.here]
+    free = [v for v in waiting if not v.here]
     moved = next((v for v in free if v.id == run_id), None)
     if moved is None:
-        state = store.read(runs.run(run_id)).state
-        launched = any(v.id == run_id for v in waiting)
-        what = "it is in a launch already" if launched else f"it is {state}"
-        raise UserError(f"it cannot be moved: {what}", where=run_id)
+        raise UserError(f"it cannot be moved: it is {store.read(runs.run(run_id)).state}", where=run_id)
     free.remove(moved)
     at = min(position - 1, len(free))
     if not free:

@@ -88,7 +88,8 @@ def _train(run: RunPaths, provenance: dict[str, Any]) -> int:
     os.environ[session.RUN_MARK] = run.id
     attempt = session.attempt_of(run)
     stop_flag = session.catch_stop()
-    session.register(run, int(os.environ.get("RANK", "0")), attempt)
+    if not session.claim(run, int(os.environ.get("RANK", "0")), attempt):
+        return 0
     state = session.train_run(run, attempt=attempt, stop_flag=stop_flag, provenance=provenance)
     return 1 if state == "failed" else 0
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from imbtui import files
 from imbtui.errors import UserError
-from imbtui.paths import RunPaths
+from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
 
 RUN_MARK = "IMBTUI_RUN_ID"
@@ -59,6 +59,25 @@ def register(run: RunPaths, rank: int, attempt: int) -> None:
     files.write_json(run.rank(rank), document, durable=False)
 
 
+def claim(run: RunPaths, rank: int, attempt: int) -> bool:
+    """Register this rank; return False, having done nothing, when the run is not this launch's any more.
+
+    The worker may have given a run that waited in this launch to another one, or its user may have
+    stopped it. The lock makes that and the registration exclude each other.
+    """
+    launch = os.environ.get(LAUNCH_MARK)
+    if not launch:  # by hand: nobody else knows of it
+        register(run, rank, attempt)
+        return True
+    with files.locked(RunsPaths(run.root.parent).launch_lock(launch)):
+        state = files.read_json(run.state)
+        wanted = {"attempt": attempt, "launch": launch, "state": "running"}
+        if not isinstance(state, dict) or any(state.get(key) != value for key, value in wanted.items()):
+            return False
+        register(run, rank, attempt)
+    return True
+
+
 def catch_stop(numbers: tuple[signal.Signals, ...] = (signal.SIGTERM,)) -> list[int]:
     """Turn signals into a flag that the loop looks at between steps; return the flag."""
     flag: list[int] = []
@@ -93,8 +112,8 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         under_way = build(recipe, run, accelerator, stop_flag)
         if main:
             files.write_json(run.env, provenance | _of_run(under_way), durable=False)
-        planner = next((m for m in under_way.objective.methods if m.plan is not None), None)
-        if planner is None:
+        planner = under_way.planner
+        if planner is None or planner.plan is None:
             under_way.fit("train")
         else:
             planner.plan(under_way)
@@ -159,6 +178,7 @@ def _of_run(under_way: Any) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "steps_per_epoch": under_way.steps_per_epoch,
         "steps": under_way.steps,
+        "stages": ["train"] if under_way.planner is None else under_way.planner.stages(),
         "parameters": sum(p.numel() for p in context.model.parameters()),
         "examples": {split: len(examples) for split, examples in context.examples.items()},
         "class_counts": context.class_counts.tolist(),

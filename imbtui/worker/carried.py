@@ -11,6 +11,7 @@ from imbtui import files, store
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
 from imbtui.worker import states
+from imbtui.worker.listing import Queued, queued
 
 ENDS = ("finished", "stopped", "failed")
 
@@ -21,8 +22,7 @@ class Carried:
 
     Attributes:
         paths: its folder.
-        attempt: the attempt that the launch makes.
-        grace: seconds between asking it to stop and killing it.
+        wish: what its submit.json asks for.
         log_offset: bytes of its log that are older than the launch.
         begun: whether a rank was seen.
         over: whether its end is on record.
@@ -33,8 +33,7 @@ class Carried:
     """
 
     paths: RunPaths
-    attempt: int
-    grace: float = 30.0
+    wish: Queued
     log_offset: int = 0
     begun: bool = False
     over: bool = False
@@ -47,6 +46,11 @@ class Carried:
     @property
     def id(self) -> str:
         return self.paths.id
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that the launch makes."""
+        return self.wish.attempt
 
     def ranks(self) -> list[Identity]:
         """Return the processes that registered themselves for this attempt, dead or alive."""
@@ -102,6 +106,7 @@ class Launch:
         since: when this worker first knew of it, by the monotonic clock.
         memory_kills: what the kernel's count of processes ended for lack of memory was then.
         over_since: when the last of its runs was over; None: one is not.
+        shortened: whether runs were taken back from it, so that it ends sooner.
     """
 
     id: str
@@ -114,6 +119,7 @@ class Launch:
     since: float = 0.0
     memory_kills: int = 0
     over_since: float | None = None
+    shortened: bool = False
 
     @property
     def owns_log(self) -> bool:
@@ -123,6 +129,12 @@ class Launch:
     def open(self) -> Iterator[Carried]:
         """Yield the runs that are not over, in order."""
         return (run for run in self.runs if not run.over)
+
+    def behind(self) -> list[Carried]:
+        """Return the runs that wait in this launch, but for the one that is about to begin."""
+        ahead = [run for run in self.open() if not run.has_begun()]
+        under_way = any(run.begun for run in self.open())
+        return ahead if under_way else ahead[1:]
 
     def record(self) -> None:
         """Write into the runs' state.json that this launch carries them.
@@ -147,9 +159,18 @@ class Launch:
             )
 
 
+def wish_of(runs: RunsPaths, run_id: str) -> Queued:
+    """Return what a launched run's submit.json asks for; where it was damaged since, what is most usual."""
+    try:
+        return queued(run_id, files.read_json(runs.run(run_id).submit) or {})
+    except (TypeError, ValueError, AttributeError):
+        state = files.read_json(runs.run(run_id).state) or {}
+        return Queued(run_id, state.get("attempt", 1))
+
+
 def log_of(runs: RunsPaths, launch: str, carried: list[Carried]) -> Path:
     """Return where a launch prints: into the log of its one run, or, of several, into a file of its own."""
-    return carried[0].paths.log if len(carried) == 1 else runs.root / ".launches" / f"{launch}.log"
+    return carried[0].paths.log if len(carried) == 1 else runs.launches / f"{launch}.log"
 
 
 def adopted(
@@ -164,13 +185,7 @@ def adopted(
     """
     launches: dict[str, Launch] = {}
     for run_id, state in found:
-        submit = files.read_json(runs.run(run_id).submit) or {}
-        run = Carried(
-            runs.run(run_id),
-            attempt=int(state["attempt"]),
-            grace=float(submit.get("grace", 30.0)),
-            log_offset=int(state.get("log_offset") or 0),
-        )
+        run = Carried(runs.run(run_id), wish_of(runs, run_id), int(state.get("log_offset") or 0))
         mark = str(state.get("launch"))
         own_log = state.get("log") == run.paths.log.name
         launch = launches.setdefault(
@@ -178,7 +193,7 @@ def adopted(
             Launch(
                 id=mark,
                 runs=[],
-                log=run.paths.log if own_log else runs.root / ".launches" / f"{mark}.log",
+                log=run.paths.log if own_log else runs.launches / f"{mark}.log",
                 gpus=tuple(state.get("gpus") or ()),
                 slots=int(state.get("slots") or 0),
                 processes=int(state.get("processes") or 1),

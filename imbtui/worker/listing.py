@@ -6,9 +6,11 @@ tick in which nothing happened costs two stats. Every ten seconds everything is 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from imbtui import files, store
@@ -123,11 +125,12 @@ class Listing:
             known = self._known.get(run_id)
             if known is not None and known.stamp is not None and not sweep:
                 continue
-            run = self._runs.run(run_id)
-            stamp = _stamp(run.submit)
+            stamp = _stamp(f"{self._runs.root}/{run_id}/submit.json")  # a Path each would cost ten times that
             if known is not None and known.stamp == stamp:
-                known.stopped = known.waiting is not None and states.stop_asked(run, known.waiting.attempt)
+                if known.waiting is not None:
+                    known.stopped = states.stop_asked(self._runs.run(run_id), known.waiting.attempt)
                 continue
+            run = self._runs.run(run_id)
             self._known[run_id] = found = _Known(stamp)
             state = self._look(run, found)
             if state is not None:
@@ -175,6 +178,8 @@ class Listing:
         result = files.read_json(run.result)
         if isinstance(result, dict) and result.get("attempt") == attempt:
             return None
+        if store.registered(run, attempt):
+            return None  # somebody trains it by hand
         try:
             known.waiting = queued(run.id, submit)
             known.stopped = states.stop_asked(run, attempt)
@@ -183,9 +188,9 @@ class Listing:
         return None
 
 
-def _stamp(path: Any) -> tuple[int, int]:
+def _stamp(path: str | Path) -> tuple[int, int]:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return (0, 0)
     return (status.st_ino, status.st_mtime_ns)

@@ -142,29 +142,46 @@ def place(queue: Sequence[Queued], box: Box) -> tuple[list[Start], dict[str, str
     return starts, waiting
 
 
+def on_cpu(run: Queued, box: Box) -> bool:
+    """Whether a run trains on the CPU of this machine."""
+    return run.gpus == "cpu" or (run.gpus is None and not box.gpus)
+
+
+def has_room(run: Queued, box: Box) -> bool:
+    """Whether one more launch like this run fits into what is left of the machine's room."""
+    if on_cpu(run, box):
+        return box.slots - box.busy >= _slots(run, box)
+    free = [room for room in box.gpus if room.free and (run.gpus is None or room.index in run.gpus)]
+    return len(free) >= run.processes
+
+
+def _slots(run: Queued, box: Box) -> int:
+    """Return the CPU slots of a launch: more threads than a slot has take several, but never all and more."""
+    threads = run.threads or box.threads
+    return min(box.slots, run.processes * -(-threads // box.threads))
+
+
 # GPUs, CPU slots and threads of one launch.
 Lane = tuple[tuple[int, ...], int, int]
 
 
 def _lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
     """Take room for up to `wanted` launches like `head`; if there is none, say why."""
-    if head.gpus == "cpu" or (head.gpus is None and not box.gpus):
+    if on_cpu(head, box):
         return _cpu_lanes(head, wanted, box)
     return _gpu_lanes(head, wanted, box)
 
 
 def _cpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
-    threads = head.threads or box.threads
-    # More threads than a slot has take several slots, but never more than there are.
-    each = min(box.slots, head.processes * -(-threads // box.threads))
-    count = min(wanted, max(0, box.slots - box.busy) // max(1, each))
+    each = _slots(head, box)
+    count = min(wanted, max(0, box.slots - box.busy) // each)
     box.busy += count * each
     if count == 0:
         box.busy = max(box.busy, box.slots)
         if each > 1:
             return [], f"waits for {each} free CPU slots of {box.slots}"
         return [], f"waits for a free CPU slot ({box.slots} in use)"
-    return [((), each, threads)] * count, ""
+    return [((), each, head.threads or box.threads)] * count, ""
 
 
 def _gpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:

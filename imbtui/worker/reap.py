@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from signal import SIGTERM
 
 from imbtui import files, processes, store
@@ -52,6 +52,7 @@ class Reaper:
         self._put_back(launch)
         if not launch.owns_log:
             launch.log.unlink(missing_ok=True)
+        self._runs.launch_lock(launch.id).unlink(missing_ok=True)
         return True
 
     def _runs_still(self, launch: Launch) -> bool:
@@ -85,7 +86,7 @@ class Reaper:
 
     def _crashed(self, launch: Launch, run: Carried) -> None:
         if run.stop_asked():
-            told = f"it did not stop within {run.grace:g} s and was killed"
+            told = f"it did not stop within {run.wish.grace:g} s and was killed"
             self._end(run, "stopped", told if run.told and run.deadline is None else "")
             return
         memory_ran_out = processes.out_of_memory_kills() > launch.memory_kills
@@ -146,23 +147,34 @@ class Reaper:
         """Ask the ranks of runs to stop whose user wants that; kill what does not leave in time."""
         now = time.monotonic()
         for run in launch.runs:
-            if run.stop_asked() and (not run.over or run.deadline is None):
+            if not run.over and run.stop_asked():
                 self._stop(launch, run, now)
             if run.deadline is not None and now > run.deadline:
                 self._see_off(launch, run)
         self._expect_to_leave(launch, now)
 
+    def take_back(self, launch: Launch, runs: Sequence[Carried]) -> None:
+        """Queue runs again that wait in a launch; one that has begun in this very moment stays there."""
+        with files.locked(self._runs.launch_lock(launch.id), timeout=1.0):
+            for run in runs:
+                if not run.ranks():
+                    states.clear(run.paths)
+                    launch.runs.remove(run)
+                    self._changed(run.id)
+        launch.shortened = not launch.behind()
+
     def _stop(self, launch: Launch, run: Carried, now: float) -> None:
         if not run.has_begun():
-            if not run.over:
-                self._end(run, "stopped", "")
+            with files.locked(self._runs.launch_lock(launch.id), timeout=1.0):
+                if not run.ranks():
+                    self._end(run, "stopped", "")
             return
         if run.result() is not None:
             return
         for rank in run.ranks():
             if rank not in run.told and rank.signal(SIGTERM):
                 run.told.add(rank)
-                run.deadline = run.deadline or now + run.grace
+                run.deadline = run.deadline or now + run.wish.grace
 
     def _see_off(self, launch: Launch, run: Carried) -> None:
         """Kill what is left of one run; the other runs of its launch go on where that is possible."""

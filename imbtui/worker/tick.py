@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imbtui import files, index, processes, queue, store
@@ -20,10 +20,11 @@ from imbtui.launch.local import Local
 from imbtui.paths import RunsPaths
 from imbtui.processes import Identity
 from imbtui.worker import lock, states
-from imbtui.worker.carried import Carried, Launch, adopted, log_of
+from imbtui.worker.carried import Carried, Launch, adopted, log_of, wish_of
 from imbtui.worker.listing import Listing, Queued
 from imbtui.worker.place import Box, Start, gpu_rooms, place
 from imbtui.worker.reap import Reaper
+from imbtui.worker.rebalance import WORTH, to_take_back
 
 AFTER_REBOOT = "the machine was restarted while runs were waiting"
 
@@ -38,6 +39,7 @@ class Options:
         gpus: reads the machine's GPUs.
         leave_patience: seconds a process may take to leave once its run's result is written.
         executor: where launches run; None: this machine.
+        worth: seconds of work that must wait in a launch before idle room is given to it.
     """
 
     module: str = ENGINE
@@ -45,6 +47,7 @@ class Options:
     gpus: Callable[[], list[Gpu]] = list_gpus
     leave_patience: float = 30.0
     executor: Executor | None = None
+    worth: float = WORTH
 
 
 class Worker:
@@ -99,8 +102,15 @@ class Worker:
         self._listing.look_again(run_id)
 
     def _adopt(self, found: list[tuple[str, dict[str, Any]]]) -> None:
-        known = {launch.id for launch in self.launches}
-        strangers = [(run_id, state) for run_id, state in found if state.get("launch") not in known]
+        """Follow what an earlier worker launched; learn of new turns of runs that wait in a launch."""
+        known = {run.id: run for launch in self.launches for run in launch.open()}
+        strangers = []
+        for run_id, state in found:
+            if run_id in known:
+                wish = wish_of(self.runs, run_id)
+                known[run_id].wish = replace(wish, attempt=known[run_id].attempt)
+            elif state.get("launch") not in {launch.id for launch in self.launches}:
+                strangers.append((run_id, state))
         if strangers:
             kills = processes.out_of_memory_kills()
             self.launches += adopted(self.runs, strangers, now=time.monotonic(), memory_kills=kills)
@@ -123,10 +133,15 @@ class Worker:
         if chosen.paused:
             self._why = dict.fromkeys((run.id for run in waiting), queue.paused_phrase(chosen))
             return
-        starts, self._why = place(waiting, self._box(chosen, waiting))
+        box = self._box(chosen, waiting)
+        starts, self._why = place(waiting, box)
         self._why |= dict.fromkeys(leaving, "its last attempt is still leaving")
         for start in starts:
             self._launch(start)
+        left = [run for run in waiting if run.id in self._why]
+        back = to_take_back(self.launches, left, box, now=time.monotonic(), worth=self._options.worth)
+        if back is not None:
+            self._reaper.take_back(*back)
 
     def _box(self, chosen: queue.Settings, waiting: list[Queued]) -> Box:
         wanted = any(run.gpus != "cpu" for run in waiting)
@@ -157,8 +172,7 @@ class Worker:
             memory_kills=processes.out_of_memory_kills(),
         )
         try:
-            if not launch.owns_log:
-                launch.log.parent.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+            self.runs.launches.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
             launch.record()
             launch.launcher = self._executor.start(
                 Order(
@@ -188,7 +202,7 @@ class Worker:
             log_offset = paths.log.stat().st_size
         except OSError:
             log_offset = 0
-        return Carried(paths, run.attempt, run.grace, log_offset)
+        return Carried(paths, run, log_offset)
 
     def _sync(self) -> None:
         if self._unsynced:

@@ -18,8 +18,8 @@ import tomllib
 from pathlib import Path
 
 from imbtui import files
+from imbtui.engine import session
 from imbtui.paths import RunPaths
-from imbtui.processes import Identity
 
 
 def main(arguments: list[str]) -> int:
@@ -61,12 +61,12 @@ def train(run: RunPaths) -> None:
     recipe = tomllib.loads(run.recipe.read_text())["standin"]
     os.environ["IMBTUI_RUN_ID"] = run.id
     attempt, rank = attempt_of(run), int(os.environ.get("RANK", "0"))
+    if not session.claim(run, rank, attempt):
+        return
     note_start(run, attempt, rank)
     asked: list[int] = []
     keep = (lambda n, f: asked.append(n)) if recipe.get("on_term", "save") == "save" else signal.SIG_IGN
     signal.signal(signal.SIGTERM, keep)
-    me = Identity.mine().to_json()
-    files.write_json(run.rank(rank), {"format": 1, "attempt": attempt, "rank": rank, **me}, durable=False)
     if recipe.get("helper"):
         subprocess.Popen(["sleep", "600"])
     run.checkpoints.mkdir(exist_ok=True)

@@ -32,6 +32,7 @@ def options() -> Options:
         cores=2,
         gpus=list,
         leave_patience=1.0,
+        worth=float(os.environ.get("STANDIN_WORTH", "30")),
         executor=Local(None if "STANDIN_ACCELERATE" in os.environ else line),
     )
 

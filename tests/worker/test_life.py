@@ -49,7 +49,7 @@ def _is_worker(pid: int) -> bool:
 
 
 def test_a_pack_trains_side_by_side_in_as_many_launches_as_there_are_slots(box: Box) -> None:
-    runs = [box.submit(steps=400) for _ in range(4)]
+    runs = [box.submit(steps=10_000) for _ in range(4)]
     worker.ensure(box.runs)
     box.wait(lambda: box.states(*runs).count("running") == 2)
     view = {row["id"]: row for row in queue.view(box.runs)}
