@@ -119,14 +119,16 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
             planner.plan(under_way)
         under_way.close()
         state, reason = "finished", ""
-    except Stopped:
+    except Stopped as error:
         state, reason = "stopped", "it was asked to stop"
+        main = main and not _follows_another_rank(error, run, attempt)
     except UserError as error:
         reason = str(error)
         print(reason, file=sys.stderr)
     except BaseException as error:
         traceback.print_exc()
         reason = _reason(error)
+        main = main and not _follows_another_rank(error, run, attempt)
         if not isinstance(error, Exception):
             raise
     finally:
@@ -135,6 +137,20 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         if main:
             _write_result(run, attempt, state, reason, under_way)
     return state
+
+
+def _follows_another_rank(error: BaseException, run: RunPaths, attempt: int) -> bool:
+    """Whether this rank ends only because another one has died.
+
+    The launcher then ends it with a signal that nobody asked for, or its connection breaks. No result is
+    written: the run crashed, and the worker tells why from what the rank that died left behind.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return False
+    if type(error).__name__ == "Stopped":
+        return not stop_asked(run, attempt)
+    broken = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+    return type(error).__name__.startswith("Dist") or any(sign in str(error) for sign in broken)
 
 
 def _write_result(run: RunPaths, attempt: int, state: str, reason: str, under_way: Any) -> None:
