@@ -32,7 +32,7 @@ def follow(
 
     Args:
         ids: the runs.
-        own: those that Ctrl-C stops; the rest was submitted by others.
+        own: those that Ctrl-C stops; the rest was submitted by others and is left alone.
         interrupts: grows by one with each Ctrl-C, see `catch_interrupts`.
         results_on_stdout: keep stdout free.
     """
@@ -59,7 +59,10 @@ def follow(
                 break
             if interrupts and not asked:
                 asked = True
-                _stop(runs, [run for run in pending if run.id in own], view)
+                mine = [run for run in pending if run.id in own]
+                if not mine:
+                    break
+                _stop(runs, mine, view)
             if any(_needs_worker(run) for run in waiting) and now - ensured > ENSURE:
                 ensured = now
                 _ensure(runs, view)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, index
+from imbtui import doctor, files, index
 from imbtui.cli.app import main
 from imbtui.paths import RunPaths, RunsPaths
 
@@ -29,6 +29,12 @@ class Answer:
 
 
 Call = Callable[..., Answer]
+
+
+@pytest.fixture(autouse=True)
+def _no_question_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the doctor's tests the seconds that importing torch takes in a process of its own."""
+    monkeypatch.setattr(doctor, "_torch", lambda: doctor.Check("torch", True, "not asked"))
 
 
 @pytest.fixture

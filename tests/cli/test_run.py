@@ -1,0 +1,212 @@
+"""imbtui run: what is planned, reused and joined; training with and without a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imbtui import index, store, worker
+from imbtui.paths import RunPaths, RunsPaths
+
+Call = Callable[..., Any]
+MakeRuns = Callable[..., list[RunPaths]]
+COMMAND = [sys.executable, "-m", "imbtui"]
+PATIENCE = 120.0  # seconds; the machine may be busy
+
+
+@pytest.fixture
+def clean_end(runs: RunsPaths) -> Iterator[None]:
+    """Leave no worker and no trainer behind, whatever the test came to."""
+    yield
+    for run_id in store.list_ids(runs):
+        if store.read(runs.run(run_id)).state in store.ACTIVE:
+            worker.request_stop(runs, run_id)
+    wait_for(lambda: all(store.read(runs.run(i)).state not in store.ACTIVE for i in store.list_ids(runs)))
+    worker.stop_worker(runs)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def views(runs: RunsPaths) -> list[store.RunView]:
+    return [store.read(runs.run(run_id)) for run_id in store.list_ids(runs)]
+
+
+def test_dry_run_shows_arms_by_seeds_and_creates_nothing(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    before = set(runs.root.rglob("*"))
+    document = call("run", str(recipe), "--dry-run", "--json", "--seeds", "0-2").document
+    assert [(row["arm"], row["seed"]) for row in document["runs"]] == [
+        (arm, seed) for arm in ("CE", "LDAM") for seed in (0, 1, 2)
+    ]
+    assert len({row["digest"] for row in document["runs"]}) == 6
+    table = call("run", str(recipe), "--dry-run")
+    assert "4 runs: 4 to train, 0 finished before, 0 under way." in table.out
+    assert document["runs"][0]["digest"] in table.out
+    assert set(runs.root.rglob("*")) == before
+
+
+def test_dry_run_shows_grid_points_and_warnings(call: Call, recipe: Path) -> None:
+    recipe.write_text(recipe.read_text() + '[grid]\n"optimizer.lr" = [0.1, 0.2]\n')
+    answer = call("run", str(recipe), "--dry-run", "--set", "schedule.milestones=[9]")
+    assert "optimizer.lr=0.2" in answer.out
+    assert "8 runs" in answer.out
+    assert "warning" in answer.err
+    assert "schedule.milestones" in answer.err
+
+
+def test_equal_runs_are_reused_or_joined(
+    call: Call, recipe: Path, runs: RunsPaths, make_runs: MakeRuns, finish: Callable[..., None]
+) -> None:
+    first, second, *rest = make_runs(toml=recipe.read_text(), name="two")
+    finish(first)
+    for run in rest:
+        finish(run, state="stopped")
+    index.sync(runs)
+    found = call("run", str(recipe), "--dry-run", "--json").document["runs"]
+    assert [(row["status"], row["id"]) for row in found] == [
+        ("reused", first.id), ("joined", second.id), ("new", None), ("new", None),
+    ]  # fmt: skip
+    again = call("run", str(recipe), "--dry-run", "--json", "--rerun").document["runs"]
+    assert {row["status"] for row in again} == {"new"}
+
+
+def test_a_run_that_was_finished_before_is_reused_and_said_so(
+    call: Call, done: list[RunPaths], recipe: Path, runs: RunsPaths
+) -> None:
+    answer = call("run", str(recipe))
+    assert answer.code == 0
+    assert "4 runs finished before and are reused" in answer.err
+    assert "LDAM above CE" in answer.out
+    assert len(store.list_ids(runs)) == 4
+    assert not worker.held(runs)
+
+
+def test_here_trains_in_this_process(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    """In a process of its own all the same: torch would stay imported in this one."""
+    answer = subprocess.run(
+        [*COMMAND, "run", str(recipe), "--here", "--cpu", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    document = json.loads(answer.stdout)
+    assert [row["state"] for row in document["runs"]] == ["finished"] * 4
+    assert all(row["metrics"]["test/balanced_accuracy"] > 0 for row in document["runs"])
+    (verdict,) = document["verdict"]
+    assert verdict["says"] == "LDAM above CE"
+    assert verdict["n"] == 2
+    assert not (runs.root / ".launches").exists()
+    assert not worker.held(runs)
+    for view in views(runs):
+        assert view.here
+        assert json.loads(view.path.state.read_text())["how"] == "finished"
+
+
+IMPOSSIBLE = ("--seeds", "0", "--set", "corruptions.long_tail.n_max=100000")
+
+
+def test_a_failed_run_here_exits_with_1_and_shows_why(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    answer = subprocess.run(
+        [*COMMAND, "run", str(recipe), "--here", "--cpu", *IMPOSSIBLE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "failed" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert {view.state for view in views(runs)} == {"failed"}
+
+
+@pytest.mark.usefixtures("clean_end")
+def test_run_queues_follows_and_concludes(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    answer = call("run", str(recipe), "--cpu")
+    assert answer.code == 0, answer.err
+    found = views(runs)
+    assert [view.state for view in found] == ["finished"] * 4
+    assert not any(view.here for view in found)
+    for word in ("after the last epoch, mean ± sd over seeds", "CE", "LDAM above CE", *(v.id for v in found)):
+        assert word in answer.out
+    assert "\x1b" not in answer.out
+    assert all(len(line) <= 80 for line in answer.out.splitlines() if " ± " in line)
+    again = call("run", str(recipe), "--cpu", "--json")
+    assert again.code == 0
+    assert {row["id"] for row in again.document["runs"]} == {view.id for view in found}
+
+
+LONG = ("--set", "train.epochs=100000", "--seeds", "0", "--cpu")
+
+
+@pytest.mark.usefixtures("clean_end")
+def test_interrupts_and_hang_ups(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    """One story, since launching takes seconds: detach, join, hang up, stop, resume, leave."""
+    answer = call("run", str(recipe), "--detach", *LONG)
+    assert answer.code == 0
+    ids = [line.split()[0] for line in answer.out.splitlines()]
+    assert sorted(ids) == sorted(store.list_ids(runs))
+    first, second = (runs.run(i) for i in ids)
+    wait_for(lambda: store.read(first).state == "running")
+
+    def follow() -> subprocess.Popen[str]:
+        started = subprocess.Popen(
+            [*COMMAND, "run", str(recipe), *LONG],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        )  # fmt: skip
+        assert started.stdout is not None
+        while first.id not in (line := started.stdout.readline()) or "running" not in line:
+            assert line, "it ended"
+        return started
+
+    # The terminal is closed: the follower dies, the run does not notice.
+    follower = follow()
+    os.killpg(follower.pid, signal.SIGHUP)
+    assert follower.wait(PATIENCE) == -signal.SIGHUP
+    assert store.read(first).state == "running"
+    assert len(store.list_ids(runs)) == 2, "equal runs under way are joined"
+
+    # Ctrl-C in the terminal of somebody who only joined leaves the runs to their owner.
+    follower = follow()
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait(PATIENCE) == 130
+    assert store.read(first).state == "running"
+
+    assert call("rm", "-y", first.id).code == 2, "a running run is not removed"
+    assert call("stop", first.id, second.id).code == 0
+    wait_for(lambda: store.read(first).state == "stopped" and store.read(second).state == "stopped")
+    assert store.read(first).steps, "it was under way"
+    answer = call("run", str(recipe), "--dry-run", "--json", *LONG)
+    assert {row["status"] for row in answer.document["runs"]} == {"new"}
+
+    assert call("resume", first.id).code == 0
+    wait_for(lambda: store.read(first).state == "running")
+    assert store.read(first).attempt == 2
+
+
+@pytest.mark.usefixtures("clean_end")
+def test_interrupting_ones_own_runs_stops_them_with_a_checkpoint(
+    call: Call, recipe: Path, runs: RunsPaths
+) -> None:
+    follower = subprocess.Popen(
+        [*COMMAND, "run", str(recipe), *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: any(v.last_row for v in views(runs)) or follower.poll() is not None)
+    follower.send_signal(signal.SIGINT)
+    out, err = follower.communicate(timeout=PATIENCE)
+    assert follower.returncode == 130, out + err
+    assert [view.state for view in views(runs)] == ["stopped", "stopped"]
+    assert any(any(view.path.checkpoints.iterdir()) for view in views(runs) if view.path.checkpoints.is_dir())
+    assert "imbtui resume" in err
