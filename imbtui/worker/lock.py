@@ -11,7 +11,7 @@ from collections.abc import Callable
 from signal import SIGTERM
 from typing import Any
 
-from imbtui import files
+from imbtui import files, store
 from imbtui.errors import UserError
 from imbtui.launch import LAUNCH_MARK, RUN_MARK
 from imbtui.paths import RunsPaths
@@ -60,9 +60,9 @@ def ensure(runs: RunsPaths) -> None:
     The worker is detached: own session, files for all streams, no tie to the caller.
 
     Raises:
-        UserError: it was started and went away at once.
-        OSError: the runs folder cannot be written to.
+        UserError: the runs folder cannot be written to, or the worker went away at once.
     """
+    store.ensure_folder(runs)
     ring(runs)
     if held(runs):
         return

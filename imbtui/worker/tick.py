@@ -82,9 +82,11 @@ class Worker:
         self.launches = [launch for launch in self.launches if not self._reaper.reap(launch)]
         for launch in self.launches:
             self._reaper.obey_stops(launch)
-        self._start()
-        self._sync()
-        self._report(idle=False)
+        try:
+            self._start()
+        finally:
+            self._sync()
+            self._report(idle=False)
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing may start."""
@@ -144,8 +146,9 @@ class Worker:
             self._reaper.take_back(*back)
 
     def _box(self, chosen: queue.Settings, waiting: list[Queued]) -> Box:
-        wanted = any(run.gpus != "cpu" for run in waiting)
-        gpus = self._options.gpus() if wanted else []
+        asked_for = any(run.gpus != "cpu" for run in waiting)
+        matter = asked_for or any(launch.gpus and launch.behind() for launch in self.launches)
+        gpus = self._options.gpus() if matter else []
         marks = {launch.id for launch in self.launches}
         held_by = {process.pid for gpu in gpus for process in gpu.processes}
         mine = {pid for pid in held_by if processes.environment_value(pid, LAUNCH_MARK) in marks}
@@ -186,8 +189,9 @@ class Worker:
                     module=self._options.module,
                 )
             )
-        except OSError:
+        except OSError as error:
             for run in carried:
+                self._why[run.id] = f"could not be started: {error.strerror or error}"
                 with contextlib.suppress(OSError):
                     states.clear(run.paths)
             raise

@@ -64,6 +64,7 @@ def train(run: RunPaths) -> None:
     if not session.claim(run, rank, attempt):
         return
     note_start(run, attempt, rank)
+    (run.root / "devices.txt").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
     asked: list[int] = []
     keep = (lambda n, f: asked.append(n)) if recipe.get("on_term", "save") == "save" else signal.SIG_IGN
     signal.signal(signal.SIGTERM, keep)

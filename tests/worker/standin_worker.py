@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from imbtui.gpus import Gpu
 from imbtui.launch import Order
 from imbtui.launch.local import Local
 from imbtui.paths import RunsPaths
@@ -26,11 +27,17 @@ def line(order: Order) -> list[str]:
     return [sys.executable, "-S", "-c", LAUNCHER, *trainer]
 
 
+def gpus() -> list[Gpu]:
+    """The GPUs that `STANDIN_GPUS` describes: the GiB that a stranger holds on each, as `0,0,20,0`."""
+    held = [int(size) for size in os.environ.get("STANDIN_GPUS", "").split(",") if size]
+    return [Gpu(n, "H200", f"GPU-{n}", 141 << 30, size << 30) for n, size in enumerate(held)]
+
+
 def options() -> Options:
     return Options(
         module="standin_trainer",
         cores=2,
-        gpus=list,
+        gpus=gpus,
         leave_patience=1.0,
         worth=float(os.environ.get("STANDIN_WORTH", "30")),
         executor=Local(None if "STANDIN_ACCELERATE" in os.environ else line),

@@ -255,6 +255,23 @@ def test_stopping_a_run_here_signals_its_process(box: Box) -> None:
     assert not worker.held(box.runs)
 
 
+def test_a_box_with_four_gpus_one_of_them_somebody_elses(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANDIN_GPUS", "0,0,20,0")
+    queue.set_slots(box.runs, gpu_slots=2)
+    runs = [box.submit(steps=100_000, submit={"gpus": None, "pack": 1}) for _ in range(7)]
+    cpu = box.submit()
+    refused = box.submit(submit={"gpus": [2]})
+    worker.ensure(box.runs)
+    box.wait(lambda: box.states(*runs, cpu) == ["running"] * 6 + ["queued", "finished"])
+    devices = [(run.root / "devices.txt").read_text() for run in runs[:6]]
+    assert sorted(devices) == ["0", "0", "1", "1", "3", "3"]
+    assert (cpu.root / "devices.txt").read_text() == ""
+    view = {row["id"]: row for row in queue.view(box.runs)}
+    assert [view[run.id]["gpus"] for run in runs[:6]] == [[int(index)] for index in devices]
+    assert view[runs[6].id]["why"] == "waits for a free GPU (4 in use)"
+    assert view[refused.id]["why"] == "waits for GPU 2: somebody else holds 20.0 GiB"
+
+
 def test_slots_must_be_at_least_one(box: Box) -> None:
     with pytest.raises(UserError, match="at least one"):
         queue.set_slots(box.runs, 0)
