@@ -111,7 +111,7 @@ def draw(
     if right_x <= left_x:
         right_x = left_x + 1
     low, high = y_range or _padded(min(min(y) for _, y in shown), max(max(y) for _, y in shown), log_y)
-    marks = _log_ticks(low, high, max(2, rows // 3)) if log_y else ticks(low, high, max(2, rows // 3))
+    marks = _log_ticks(low, high, max(3, rows * 2 // 5)) if log_y else ticks(low, high, max(3, rows * 2 // 5))
     names = [labels([mark])[0] for mark in marks] if log_y else labels(marks)
     margin = max((len(name) for name in names), default=0) + 2
     columns = width - margin

@@ -75,6 +75,7 @@ class ImbtuiApp(App[None]):
     Screen { background: $background; }
     ToastRack { margin-bottom: 3; }
     Toast { width: 60; max-width: 90%; }
+    OptionList { scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -117,6 +118,15 @@ class ImbtuiApp(App[None]):
         """Open one run."""
         self.push_screen(self._build("run", run_id))
 
+    def open_form(self, recipe: str) -> None:
+        """Open the form of a recipe."""
+        self.push_screen(self._build("form", recipe))
+
+    def go_home(self) -> None:
+        """Close everything above the table of runs."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On a screen where letters are typed, no letter leaves it."""
         if action in ("open", "quit") and getattr(self.screen, "TYPING", False):
@@ -152,6 +162,10 @@ class ImbtuiApp(App[None]):
             said = work()
         except (UserError, OSError, TimeoutError) as error:
             said = [(str(error), "error")]
+        self.say(said)
+
+    def say(self, said: list[tuple[str, str]]) -> None:
+        """Show sentences with their severities."""
         for sentence, severity in said:
             self.post_message(Said(sentence, severity=severity))
 

@@ -60,6 +60,15 @@ class Filtered(Message, bubble=False):
         self.ids = ids
 
 
+class FilterInput(Input):
+    """The search field; the table follows every key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,down", "submit", "to the runs", id="filter.keep", tooltip="Keep the filter."),
+        Binding("escape", "screen.back", "clear", id="filter.back", tooltip="Clear the filter."),
+    ]
+
+
 class Runs(Screen[None]):
     """All runs of the folder; keys act on the marked ones, else on the selected one."""
 
@@ -81,8 +90,9 @@ class Runs(Screen[None]):
     Runs.-filtered #filter, Runs.-filtering #filter { display: block; }
     Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
     Runs #filter > Input { width: 1fr; background: $surface; }
-    Runs #filter > #said { color: $text-muted; max-width: 60%; }
-    Runs #filter > #said.-wrong { color: $text-error; }
+    Runs #said { width: auto; color: $text-muted; padding: 0 1; }
+    Runs #wrong { display: none; height: auto; max-height: 3; background: $surface; color: $text-error; }
+    Runs #wrong.-shown { display: block; padding: 0 1; }
     Runs #empty { display: none; width: 1fr; height: 1fr; content-align: center middle; }
     Runs.-empty #empty { display: block; }
     Runs.-empty #list > RunsTable { display: none; }
@@ -133,12 +143,13 @@ class Runs(Screen[None]):
         yield Head("imbtui", _place(self.app.runs.root))
         with Horizontal(id="filter"):
             yield Static("/")
-            yield Input(
+            yield FilterInput(
                 compact=True,
                 placeholder="ldam   or   state == finished and test/accuracy > 0.8",
                 select_on_focus=False,
             )
             yield Static(id="said", markup=False)
+        yield Static(id="wrong", markup=False)
         with Horizontal(id="body"):
             with Container(id="list"):
                 yield RunsTable()
@@ -265,8 +276,9 @@ class Runs(Screen[None]):
         try:
             new = RunFilter(self.app.runs, text, self._recipes) if text else None
         except UserError as error:
-            self._say(str(error), wrong=True)
+            self._complain(str(error))
             return
+        self._complain("")
         self._filter_text, self._filter = text, new
         self._matched = frozenset()
         self.set_class(bool(text), "-filtered")
@@ -279,10 +291,13 @@ class Runs(Screen[None]):
         self.remove_class("-filtering")
         self._table.focus()
 
-    def _say(self, sentence: str, *, wrong: bool = False) -> None:
-        said = self.query_one("#said", Static)
-        said.update(sentence)
-        said.set_class(wrong, "-wrong")
+    def _say(self, sentence: str) -> None:
+        self.query_one("#said", Static).update(sentence)
+
+    def _complain(self, sentence: str) -> None:
+        wrong = self.query_one("#wrong", Static)
+        wrong.update(sentence)
+        wrong.set_class(bool(sentence), "-shown")
 
     def _filter_in_thread(self, chosen: RunFilter) -> None:
         rows = self.app.live.rows
@@ -303,6 +318,7 @@ class Runs(Screen[None]):
                 self.query_one(Input).value = ""
             self._filter_text, self._filter = "", None
             self._say("")
+            self._complain("")
             self.remove_class("-filtering", "-filtered")
             self._show_all()
         elif self._table.marks:

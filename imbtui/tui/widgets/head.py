@@ -63,7 +63,7 @@ class Head(Widget):
         used = sum(cell_len(s.text) for s in left)
         for right in self._right():
             room = width - used - sum(cell_len(s.text) for s in right) - 1
-            if room >= 1:
+            if room >= 2:
                 return Strip([*left, Segment(" " * room, quiet), *right]).crop_extend(0, width, quiet)
         if used > width:
             left[-1] = Segment(

@@ -12,7 +12,10 @@ from textual.binding import Binding
 from textual.strip import Strip
 from textual.widget import Widget
 
-ALWAYS = ("app.help", "app.quit")
+
+def _always(binding: Binding) -> bool:
+    """Whether a key stays when room is short: the ways out, and help."""
+    return binding.id in ("app.help", "app.quit") or (binding.id or "").endswith(".back")
 
 
 class KeyBar(Widget):
@@ -35,8 +38,8 @@ class KeyBar(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         shown = self._shown()
-        last = [b for b in shown if b.id in ALWAYS]
-        others = [b for b in shown if b.id not in ALWAYS]
+        last = [b for b in shown if _always(b)]
+        others = [b for b in shown if not _always(b)]
         reserved = sum(self._width(b) for b in last)
         kept: list[Binding] = []
         used = 1

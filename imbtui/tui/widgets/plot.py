@@ -27,7 +27,7 @@ class Plot(Widget):
     Plot > .plot--series-0 { color: $text-primary; }
     Plot > .plot--series-1 { color: $text-warning; }
     Plot > .plot--series-2 { color: $text-success; }
-    Plot > .plot--series-3 { color: $text-accent; }
+    Plot > .plot--series-3 { color: $text-secondary; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "plot--title",
@@ -67,7 +67,12 @@ class Plot(Widget):
             return self._head(width)
         if self._chart is None:
             self._chart = braille.draw(
-                self._series, width, self.size.height - 1, x_label=self._unit, log_y=self._log_y
+                self._series,
+                width,
+                self.size.height - 1,
+                x_label=self._unit,
+                log_y=self._log_y,
+                x_range=(0.0, max((one.x[-1] for one in self._series if one.x), default=1.0)),
             )
         rows = self._chart.rows
         pieces = rows[y - 1] if y - 1 < len(rows) else []

@@ -1,0 +1,301 @@
+"""A new run, second step: what to change of the recipe, and the launch."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+from textual.widgets import Button, Static
+
+from imbtui.errors import UserError
+from imbtui.tui.dialogs.choose import Choice, Choose
+from imbtui.tui.messages import MachineSeen
+from imbtui.tui.widgets.fields import ChoiceWanted, Edited, FieldLines, Fields, MoreWanted
+from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.key_bar import KeyBar
+
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+    from imbtui.tui.form import Field, Form
+    from imbtui.tui.submission import Checked, Request
+
+KEY = ""
+TITLE = "New run"
+
+REST = 0.15  # seconds without a key before the form is checked
+
+
+class RecipeRead(Message, bubble=False):
+    """The recipe was read in a thread: its form, or the sentence why there is none."""
+
+    def __init__(self, form: Form | None, trouble: str = "") -> None:
+        super().__init__()
+        self.form = form
+        self.trouble = trouble
+
+
+class FormChecked(Message, bubble=False):
+    """The form was checked in a thread."""
+
+    def __init__(self, number: int, checked: Checked) -> None:
+        super().__init__()
+        self.number = number
+        self.checked = checked
+
+
+class Launched(Message, bubble=False):
+    """The runs were queued, or why not."""
+
+    def __init__(self, said: list[tuple[str, str]], *, worked: bool) -> None:
+        super().__init__()
+        self.said = said
+        self.worked = worked
+
+
+class FormScreen(Screen[None]):
+    """The form of one recipe.
+
+    Args:
+        name: the recipe's.
+    """
+
+    app: ImbtuiApp
+    TYPING = True
+    DEFAULT_CSS = """
+    FormScreen > #title { height: 1; padding: 0 2; margin: 0 0 1 0; color: $text-muted; }
+    FormScreen > #about { height: auto; max-height: 3; padding: 0 2; color: $text-muted; }
+    FormScreen > #said { height: auto; min-height: 1; max-height: 4; padding: 0 2; }
+    FormScreen > #said.-wrong { color: $text-error; }
+    FormScreen > Horizontal { height: 1; padding: 0 2; margin: 1 0; }
+    FormScreen Button { margin-right: 2; min-width: 14; background: $panel; color: $text-primary; }
+    FormScreen Button:focus { background: $primary; color: $background; text-style: bold; }
+    FormScreen Button:disabled { color: $text-muted; text-style: none; }
+    """
+    AUTO_FOCUS = "FieldLines"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+l,f5", "launch", "launch", id="form.launch", tooltip="Queue the runs."),
+        Binding("ctrl+o", "more", "more", id="form.more", tooltip="Show or hide all other options."),
+        Binding("tab", "app.focus_next", show=False, id="form.next", tooltip="To the buttons."),
+        Binding(
+            "escape", "back", "back", id="form.back", tooltip="Back to the recipes; nothing is launched."
+        ),
+    ]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.recipe_name = name
+        self._form: Form | None = None
+        self._more = False
+        self._number = 0
+        self._wrong = True
+        self._timer: Timer | None = None
+        self._launching = False
+
+    def compose(self) -> ComposeResult:
+        yield Head("New run", self.recipe_name)
+        yield Static("reading the recipe …", id="title", markup=False)
+        yield Fields()
+        yield Static(id="about", markup=False)
+        yield Static(id="said", markup=False)
+        with Horizontal():
+            yield Button("Launch", id="launch", compact=True)
+            yield Button("Back", id="back", compact=True)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        head = self.query_one(Head)
+        head.machine(self.app.live.machine)
+        head.runs(self.app.live.rows)
+        self.run_worker(self._read, thread=True, group="read", exit_on_error=False)
+
+    def on_machine_seen(self, message: MachineSeen) -> None:
+        self.query_one(Head).machine(message.machine)
+
+    def _read(self) -> None:
+        try:
+            self.post_message(RecipeRead(read_form(self.recipe_name)))
+        except UserError as error:
+            self.post_message(RecipeRead(None, str(error)))
+
+    def on_recipe_read(self, message: RecipeRead) -> None:
+        self._form = message.form
+        title = self.query_one("#title", Static)
+        if self._form is None:
+            title.update("This recipe cannot be launched.")
+            self._say(message.trouble, wrong=True)
+            self.query_one("#launch", Button).disabled = True
+            return
+        title.update(self._form.title)
+        self._show()
+        self._check_soon()
+
+    # Fields
+
+    def _show(self) -> None:
+        if self._form is None:
+            return
+        more = self._form.more()
+        lines = self.query_one(FieldLines)
+        lines.show(self._form.main(), more if self._more else (), 0 if self._more else len(more))
+        self._show_about()
+
+    @on(FieldLines.Moved)
+    def _show_about(self) -> None:
+        """Say of the selected field what its line has no room for."""
+        field = self.query_one(FieldLines).field
+        about = self.query_one("#about", Static)
+        if field is None:
+            about.update("")
+        elif field.by_arm:
+            what = "replaces" if field.changed else "would replace"
+            about.update(f"The recipe's arms set it ({field.by_arm}); a value here {what} that in every arm.")
+        else:
+            about.update(_about(field))
+
+    def on_edited(self, message: Edited) -> None:
+        if self._form is not None:
+            self._form.change(message.field, message.value)
+            self._show()
+            self._check_soon()
+
+    def on_choice_wanted(self, message: ChoiceWanted) -> None:
+        field = message.field
+
+        def chosen(value: str | None) -> None:
+            if value is not None:
+                self.on_edited(Edited(field, value))
+                self.query_one(FieldLines).action_move(1)
+
+        choices = _choices(field)
+        self.app.push_screen(Choose(field.label, choices, current=field.value, typed=message.typed), chosen)
+
+    def on_more_wanted(self, message: MoreWanted) -> None:
+        self.action_more()
+
+    def action_more(self) -> None:
+        self._more = not self._more
+        self._show()
+
+    # Checking
+
+    def _check_soon(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_timer(REST, self._check)
+
+    def _check(self) -> None:
+        from imbtui.tui.submission import Request
+
+        if self._form is None:
+            return
+        self._number += 1
+        work = partial(self._check_it, self._number, Request.of(self._form))
+        self.run_worker(work, thread=True, exclusive=True, group="check", exit_on_error=False)
+
+    def _check_it(self, number: int, request: Request) -> None:
+        from imbtui.tui import submission
+
+        self.post_message(FormChecked(number, submission.check(self.app.runs, request)))
+
+    def on_form_checked(self, message: FormChecked) -> None:
+        if message.number != self._number or self._launching:
+            return
+        checked = message.checked
+        self._wrong = checked.wrong
+        warnings = "".join(f"\nwarning: {warning}" for warning in checked.warnings)
+        self._say(checked.sentence + warnings, wrong=checked.wrong)
+        self.query_one(FieldLines).mark(checked.key if checked.wrong else "")
+        self.query_one("#launch", Button).disabled = checked.wrong
+
+    def _say(self, sentence: str, *, wrong: bool = False) -> None:
+        said = self.query_one("#said", Static)
+        said.update(sentence)
+        said.set_class(wrong, "-wrong")
+
+    # Launching
+
+    @on(Button.Pressed, "#launch")
+    def action_launch(self) -> None:
+        from imbtui.tui.submission import Request
+
+        self.query_one(Fields).finish(keep=True)
+        if self._form is None or self._launching:
+            return
+        self._launching = True
+        self._say("queueing the runs …")
+        work = partial(self._launch, Request.of(self._form))
+        self.run_worker(work, thread=True, group="launch", exit_on_error=False)
+
+    def _launch(self, request: Request) -> None:
+        from imbtui.tui import submission
+
+        try:
+            self.post_message(Launched(submission.launch(self.app.runs, request), worked=True))
+        except (UserError, OSError) as error:
+            self.post_message(Launched([(str(error), "error")], worked=False))
+
+    def on_launched(self, message: Launched) -> None:
+        self._launching = False
+        if not message.worked:
+            self._say(message.said[0][0], wrong=True)
+            return
+        self.app.say(message.said)
+        self.app.go_home()
+
+    @on(Button.Pressed, "#back")
+    def action_back(self) -> None:
+        self.app.pop_screen()
+
+
+def read_form(name: str) -> Form:
+    """Read a recipe and return its form.
+
+    Raises:
+        UserError: the recipe is not in order.
+    """
+    from imbtui.recipe import find, load_study, name_of
+    from imbtui.recipe.study import read_text
+    from imbtui.tui.form import Form
+
+    path = find(name)
+    here = Path.cwd()
+    if here in path.parents:
+        path = path.relative_to(here)  # as one would type it; sentences begin with it
+    load_study(path)
+    return Form(read_text(path), path, name_of(path))
+
+
+def _choices(field: Field) -> list[Choice]:
+    from imbtui import paths, plugins, submit
+    from imbtui.tui.form import DATASET, LOSS
+
+    if field.key == DATASET.key:
+        root = paths.data_root()
+        return [
+            Choice(
+                name,
+                plugins.summary("dataset", name)
+                if submit.has_data(name, {}, root)
+                else f"not there: imbtui data get {name}",
+            )
+            for name in field.choices
+        ]
+    kind = "loss" if field.key == LOSS.key else "model" if field.key == "model.name" else ""
+    return [Choice(name, plugins.summary(kind, name) if kind else "") for name in field.choices]
+
+
+def _about(field: Field) -> str:
+    meaning = f"{field.about[:1].upper()}{field.about[1:]}." if field.about else ""
+    recipe = f" The recipe says {field.initial}." if field.changed and field.initial else ""
+    return meaning.replace("..", ".") + recipe
+
+
+build = FormScreen

@@ -1,0 +1,140 @@
+"""Checking and launching what a form says, through the same functions as `imbtui run`.
+
+The functions take time and are called in threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imbtui.errors import UserError
+from imbtui.paths import RunsPaths
+from imbtui.recipe import Study, parse_study
+from imbtui.text import plural
+from imbtui.tui.form import DEVICES, RERUN, SEEDS, Form
+
+MOST_COMPARED = 64  # runs that are compared with finished ones while the user types
+
+
+@dataclass(frozen=True)
+class Request:
+    """A form at one moment."""
+
+    form: Form
+    edits: dict[str, str]
+    assignments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, form: Form) -> Request:
+        """Return what a form says now."""
+        return cls(form, dict(form.edits), tuple(form.assignments()))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of checking a form.
+
+    Attributes:
+        sentence: how many runs there would be; or what is wrong.
+        wrong: whether it is the latter.
+        key: dotted key that is wrong, where that is known.
+        warnings: what is allowed but odd.
+    """
+
+    sentence: str
+    wrong: bool = False
+    key: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def check(runs: RunsPaths, request: Request) -> Checked:
+    """Say what launching would do, in the sentences of the command line."""
+    from imbtui import submit
+
+    key = ""
+    try:
+        key = SEEDS
+        chosen = _seeds(request)
+        key = DEVICES
+        device = _device(request)
+        key = ""
+        # Seeds differ in nothing that could be wrong: one is checked, which keeps large studies quick.
+        seeds = request.form.seeds if chosen is None else chosen
+        study = _study(request, seeds[:1] or None)
+        submit.check([study], device)
+        count = len(study.runs) * len(seeds)
+        sentence = _product(study, len(seeds), count)
+        if count <= MOST_COMPARED and request.edits.get(RERUN) != "true":
+            entries = submit.plan(runs, [_study(request, chosen)])
+            sentence += _known([entry.status for entry in entries])
+    except UserError as error:
+        return Checked(str(error), wrong=True, key=key or error.where.rpartition(", ")[2])
+    return Checked(sentence, warnings=study.warnings)
+
+
+def launch(runs: RunsPaths, request: Request) -> list[tuple[str, str]]:
+    """Queue the runs, start the worker, and return sentences about it.
+
+    Raises:
+        UserError: something is wrong; nothing was created.
+    """
+    from imbtui import submit, worker
+    from imbtui.verdict import check_claims
+
+    device = _device(request)
+    study = _study(request, _seeds(request))
+    check_claims(study.record())
+    submit.check([study], device)
+    planned = submit.plan(runs, [study], rerun=request.edits.get(RERUN) == "true")
+    entries = submit.submit(runs, planned, device=device)
+    states = [entry.status for entry in entries]
+    if any(state != "reused" for state in states):
+        worker.ensure(runs)
+    new = states.count("new")
+    if new == 0:
+        return [(f"nothing new to train{_known(states)}", "warning")]
+    return [(f"{plural(new, 'run')} queued{_known(states)}", "information")]
+
+
+def _study(request: Request, seeds: list[int] | None) -> Study:
+    form = request.form
+    return parse_study(form.source, form.path, name=form.name, assignments=request.assignments, seeds=seeds)
+
+
+def _seeds(request: Request) -> list[int] | None:
+    from imbtui import submit
+
+    text = request.edits.get(SEEDS)
+    return None if text is None else submit.parse_seeds(text)
+
+
+def _device(request: Request) -> list[int] | str | None:
+    from imbtui import submit
+
+    text = request.edits.get(DEVICES)
+    if text is None or text == "cpu":
+        return text
+    if text == "any":
+        raise UserError("the recipe itself names its devices", where="devices", hint="Write cpu or 0,1.")
+    return submit.parse_gpus(text)
+
+
+def _product(study: Study, seeds: int, count: int) -> str:
+    """Return how the number of runs comes about: `9 runs: 3 arms x 3 seeds`."""
+    points = len({str(run.point) for run in study.runs})
+    parts = []
+    if len(study.arms) > 1:
+        parts.append(plural(len(study.arms), "arm"))
+    if points > 1:
+        parts.append(plural(points, "grid point"))
+    parts.append(plural(seeds, "seed"))
+    return plural(count, "run") + (": " + " × ".join(parts) if len(parts) > 1 else "")
+
+
+def _known(states: list[str]) -> str:
+    parts = []
+    if states.count("reused"):
+        parts.append(f"{states.count('reused')} finished before, reused")
+    if states.count("joined"):
+        parts.append(f"{states.count('joined')} under way already")
+    return "".join(f"; {part}" for part in parts)
