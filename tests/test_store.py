@@ -241,3 +241,22 @@ def test_eight_submitters_of_fifty_runs_lose_nothing(
     make_runs()
     store.remove(runs, store.list_ids(runs)[0])
     submit_at_once(runs, tmp_path / "tiny.toml", processes=8, each=50)
+
+
+def test_run_folders_of_every_released_format_still_load(tmp_path: Path) -> None:
+    """What a colleague finished with an older release is listed, shown and reused as before."""
+    import shutil
+
+    from imbtui.recipe.digest import digest
+    from imbtui.recipe.read import read_resolved
+
+    fixtures = Path(__file__).parent / "fixtures" / "run-format-1"
+    runs = RunsPaths(tmp_path / "old")
+    shutil.copytree(fixtures, runs.root)
+    (row,) = index.query(runs)
+    assert row["state"] == "finished"
+    view = store.resolve(runs, row["id"])
+    assert view.tags == ("kept",)
+    assert view.metrics["test/balanced_accuracy"] == row["metrics"]["test/balanced_accuracy"]
+    assert view.progress.share == 1.0
+    assert digest(read_resolved(view.path.recipe)) == view.digest
