@@ -70,7 +70,8 @@ class Worker:
         self._me = {**Identity.mine().to_json(), "since": store.now()}
         self._said: dict[str, Any] = {}
         self._pause_after_reboot()
-        self._report(idle=False)
+        with contextlib.suppress(OSError):  # on a full disk every tick tries again
+            self._report(idle=False)
 
     def tick(self) -> None:
         """Bring everything one step further.

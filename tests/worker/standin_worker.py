@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
+from imbtui import files
 from imbtui.gpus import Gpu
 from imbtui.launch import Order
 from imbtui.launch.local import Local
@@ -55,7 +58,21 @@ def die_at(number: int) -> None:
     sys.addaudithook(hook)
 
 
+def fail_at(first: int) -> None:
+    """Let three writes from the n-th on fail as on a full disk."""
+    write, seen = files.write_atomic, itertools.count(1)
+
+    def full(*arguments: Any, **options: Any) -> None:
+        if first <= next(seen) < first + 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(*arguments, **options)
+
+    files.write_atomic = full  # type: ignore[assignment]
+
+
 if __name__ == "__main__":
+    if "STANDIN_FAIL_AT" in os.environ:
+        fail_at(int(os.environ["STANDIN_FAIL_AT"]))
     if "STANDIN_DIE_AT" in os.environ:
         die_at(int(os.environ["STANDIN_DIE_AT"]))
     sys.exit(main(RunsPaths(Path(sys.argv[1])), options(), every=0.05, linger=0.3))

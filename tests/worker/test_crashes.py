@@ -91,6 +91,21 @@ def test_a_damaged_run_folder_does_not_stop_the_others(box: Box) -> None:
     assert box.states(damaged, odd) == ["crashed", "queued"]
 
 
+@pytest.mark.parametrize("first", [2, 5, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 23))])
+def test_a_worker_lives_through_a_full_disk(box: Box, monkeypatch: pytest.MonkeyPatch, first: int) -> None:
+    monkeypatch.setenv("STANDIN_FAIL_AT", str(first))
+    queue.set_slots(box.runs, 1)
+    runs = [box.submit(), box.submit(end="segv"), box.submit()]
+    worker.ensure(box.runs)
+    box.wait(lambda: box.states(*runs) == ["finished", "crashed", "finished"])
+    box.wait(lambda: not worker.held(box.runs))
+    assert "No space left on device" in box.runs.worker_log.read_text()
+    assert [box.starts(run) for run in runs] == [["start 1 0"]] * 3
+    assert [files.read_json(run.state)["state"] for run in runs] == ["ended"] * 3
+    rows = files.read_json(box.runs.index)["runs"].values()
+    assert sorted(row["state"] for row in rows) == ["crashed", "finished", "finished"]
+
+
 def test_after_a_reboot_waiting_runs_are_not_started_by_surprise(box: Box) -> None:
     queue.set_slots(box.runs, 1)
     under_way, waiting = box.submit(steps=100_000), box.submit()
