@@ -6,6 +6,7 @@ needs when it is called.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -148,4 +149,8 @@ def _complain(text: str) -> None:
 
 def run() -> None:
     """Run the process's command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no ± is shown a question mark instead of a traceback.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(main())

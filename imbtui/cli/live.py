@@ -88,8 +88,9 @@ class Lines:
             self.tell(count_line(runs, {}) + "; " + "; ".join(f"{r.id} {r.progress()}" for r in training[:4]))
 
     def tell(self, sentence: str) -> None:
-        """Print a line."""
-        print(printable(sentence), file=sys.stderr if self._stderr else sys.stdout, flush=True)
+        """Print a line; runs are followed to their end also when nobody reads it."""
+        with output.reader_may_leave():
+            print(printable(sentence), file=sys.stderr if self._stderr else sys.stdout, flush=True)
 
 
 def count_line(runs: Sequence[Watched], why: Mapping[str, str]) -> str:

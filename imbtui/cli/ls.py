@@ -78,9 +78,7 @@ def _select(paths: RunsPaths, wanted: Filter, study: str, sort: str) -> list[dic
         return row if keys <= indexed else store.read(paths.run(row["id"]))
 
     if wanted.text.strip():
-        # A bare word is looked for in the title too, which the index does not hold.
-        keys = set(wanted.keys) or {"title"}
-        rows = [row for row in rows if wanted(subject(row, keys))]
+        rows = [row for row in rows if wanted(subject(row, set(wanted.keys)))]
     if sort:
         values = {row["id"]: filters.lookup(subject(row, {sort}), sort) for row in rows}
         kind: Any = int | float if any(isinstance(v, int | float) for v in values.values()) else str

@@ -162,12 +162,10 @@ def _execute(
         active = _ids([e for e in entries if e.status == "joined" or (e.status == "new" and not here)])
         if active and not interrupted:
             own = set(_ids([e for e in entries if e.status == "new"]))
-            with output.reader_may_leave():
-                watched = follow(paths, active, own=own, interrupts=interrupts, results_on_stdout=json)
-                left = [run.id for run in watched if not run.ended()]
-                if left:
-                    output.say("The runs go on by themselves; `imbtui ls` shows them.")
-                    return 130
+            watched = follow(paths, active, own=own, interrupts=interrupts, results_on_stdout=json)
+            if not all(run.ended() for run in watched):
+                output.say("The runs go on by themselves; `imbtui ls` shows them.")
+                return 130
         interrupted = interrupted or bool(interrupts)
     return _finish(paths, studies, ids, json=json, interrupted=interrupted)
 

@@ -340,6 +340,15 @@ def test_no_colours_where_nobody_sees_them(done: list[RunPaths], runs: RunsPaths
     assert b"\x1b" not in piped.stdout + piped.stderr
 
 
+def test_a_terminal_without_unicode_gets_question_marks(done: list[RunPaths], runs: RunsPaths) -> None:
+    answer = subprocess.run(
+        [*COMMAND, "table", "two", "--runs", str(runs.root)],
+        capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert b"0.605 ? 0.007" in answer.stdout
+
+
 def test_completion_can_be_shown(call: Call) -> None:
     environment = os.environ | {
         "_IMBTUI_COMPLETE": "complete_bash",

@@ -148,6 +148,19 @@ def test_run_queues_follows_and_concludes(call: Call, recipe: Path, runs: RunsPa
     assert {row["id"] for row in again.document["runs"]} == {view.id for view in found}
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("clean_end")
+def test_a_reader_that_leaves_ends_neither_the_runs_nor_the_wait(
+    call: Call, recipe: Path, runs: RunsPaths
+) -> None:
+    script = (
+        f"set -o pipefail; {sys.executable} -m imbtui run {recipe} --cpu --seeds 0 | head -c 1 > /dev/null"
+    )
+    answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert [view.state for view in views(runs)] == ["finished", "finished"]
+
+
 LONG = ("--set", "train.epochs=100000", "--seeds", "0", "--cpu")
 
 
