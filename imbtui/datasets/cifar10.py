@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbtui.datasets._cache import cached_array
+from imbtui.datasets._classes import check_classes, noise_images, only, outside
 from imbtui.datasets._pickles import read_cifar
 from imbtui.datasets._source import damaged, fetch, missing
 from imbtui.engine.examples import DataSplits, Examples
+from imbtui.option_types import NonNegativeInt
 
 NUM_CLASSES = 10
 INPUT_SHAPE = (3, 32, 32)
@@ -46,6 +48,7 @@ CLASS_NAMES = (
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2023, 0.1994, 0.2010)
 """Averages of the images' own deviations, as the papers use them (cao2019 §3), not of all pixels."""
+NOISE_IMAGES = 1000
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -58,26 +61,50 @@ class CIFAR10:
             slightly lossy, in `CIFAR10/cifar10_jpeg.npz`; decoded once into the user's cache folder.
             `small`: the first 1,000 training and 200 test images of each class of `jpeg`. `auto`: the
             first of these that is there.
+        classes: only these classes, numbered anew in this order; [3, 5] are cats and dogs. Test images
+            of the others, and 1,000 images of random pixels drawn with `split_seed`, are then there for
+            probes as `other_classes` and `noise` (byrd2019 §3).
+
+    Raises:
+        UserError: `classes` are not two or more different ones.
     """
 
-    def __init__(self, *, form: Literal["auto", "original", "jpeg", "small"] = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        form: Literal["auto", "original", "jpeg", "small"] = "auto",
+        classes: list[NonNegativeInt] | None = None,
+    ) -> None:
+        if classes is not None:
+            check_classes(classes, NUM_CLASSES)
         self.form = form
+        self.classes = classes
 
     def load(self, root: Path, *, split_seed: int) -> DataSplits:
-        """Read both splits from the data root; `split_seed` chooses nothing here.
+        """Read both splits from the data root; `split_seed` chooses no image, only those of noise.
 
         Raises:
             UserError: the files are missing or damaged.
         """
         read = {"original": _read_original, "jpeg": _read_jpeg, "small": _read_small}[self._find(root)]
-        train, test = read(root)
+        train, test = (Examples.of(*arrays) for arrays in read(root))
+        classes = range(NUM_CLASSES) if self.classes is None else self.classes
+        extra = {}
+        if self.classes is not None:
+            rng = np.random.RandomState(split_seed)
+            extra = {
+                "other_classes": outside(test, classes),
+                "noise": noise_images(NOISE_IMAGES, test.x.shape[1:], rng),
+            }
+            train, test = only(train, classes), only(test, classes)
         return DataSplits(
-            train=Examples.of(*train),
-            test=Examples.of(*test),
-            num_classes=NUM_CLASSES,
-            class_names=CLASS_NAMES,
+            train=train,
+            test=test,
+            num_classes=len(classes),
+            class_names=tuple(CLASS_NAMES[label] for label in classes),
             mean=MEAN,
             std=STD,
+            extra=extra,
         )
 
     def download(self, root: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from imbtui.datasets._classes import check_classes, noise_images, only, outside
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.errors import UserError
 from imbtui.option_types import Count, NonNegativeInt
@@ -18,6 +19,7 @@ INPUT_SHAPE = (1, 8, 8)
 FILES: tuple[tuple[str, ...], ...] = ()
 MEAN = (0.3053,)
 STD = (0.3760,)
+NOISE_IMAGES = 1000
 
 
 class Digits:
@@ -31,35 +33,48 @@ class Digits:
     `test_per_class` are test examples, all others training examples, stored rank by rank. Labels are the
     ranks. The corruption `long_tail(pick = "first")` then cuts each rank to its count.
 
+    `protocol = "classes"` (byrd2019 §10): `split_seed` permutes the images of each of `classes` in turn;
+    the first `train_per_class` are training examples, the next `test_per_class` test examples. Labels are
+    positions in `classes`. All images of the other digits, and 1,000 of random pixels, are there for
+    probes as `other_classes` and `noise`.
+
     Args:
-        protocol: one of the two.
+        protocol: one of the three.
         n_train: training examples of `split`.
         n_val: validation examples of `split`; 0: none.
-        test_per_class: test examples a class of `long_tail`.
+        test_per_class: test examples a class of `long_tail` and `classes`.
+        classes: digits of `classes`.
+        train_per_class: training examples a class of `classes`.
     """
 
     def __init__(
         self,
         *,
-        protocol: Literal["split", "long_tail"] = "split",
+        protocol: Literal["split", "long_tail", "classes"] = "split",
         n_train: Count = 1000,
         n_val: NonNegativeInt = 300,
         test_per_class: Count = 50,
+        classes: list[NonNegativeInt] = [3, 5],  # noqa: B006  a recipe's default; never changed
+        train_per_class: Count = 130,
     ) -> None:
+        check_classes(classes, NUM_CLASSES)
         self.protocol = protocol
         self.n_train = n_train
         self.n_val = n_val
         self.test_per_class = test_per_class
+        self.classes = classes
+        self.train_per_class = train_per_class
 
     def load(self, root: Path, *, split_seed: int) -> DataSplits:
         """Return the splits of the protocol; the data root is not used.
 
         Raises:
-            UserError: no test example, or of some digit no training example, would be left.
+            UserError: there are too few images of a digit, or no test example would be left.
         """
         x, y = read_digits()
         rng = np.random.RandomState(split_seed)
-        return self._long_tail(x, y, rng) if self.protocol == "long_tail" else self._split(x, y, rng)
+        draw = {"split": self._split, "long_tail": self._long_tail, "classes": self._classes}[self.protocol]
+        return draw(x, y, rng)
 
     def _split(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
         stop = self.n_train + self.n_val
@@ -106,6 +121,32 @@ class Digits:
             class_names=tuple(f"digit {digit}" for digit in order),
             mean=MEAN,
             std=STD,
+        )
+
+    def _classes(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
+        everything = Examples.of(x, y)
+        train, test = [], []
+        for digit in self.classes:
+            positions = rng.permutation(np.flatnonzero(y == digit))
+            if self.train_per_class + self.test_per_class > len(positions):
+                raise UserError(
+                    f"there are {len(positions)} images of the digit {digit}, and "
+                    f"{self.train_per_class} + {self.test_per_class} are asked for",
+                    where="dataset.train_per_class",
+                )
+            train.append(positions[: self.train_per_class])
+            test.append(positions[self.train_per_class :][: self.test_per_class])
+        return DataSplits(
+            train=only(everything.take(np.concatenate(train)), self.classes),
+            test=only(everything.take(np.concatenate(test)), self.classes),
+            num_classes=len(self.classes),
+            class_names=tuple(f"digit {digit}" for digit in self.classes),
+            mean=MEAN,
+            std=STD,
+            extra={
+                "other_classes": outside(everything, self.classes),
+                "noise": noise_images(NOISE_IMAGES, x.shape[1:], rng),
+            },
         )
 
 

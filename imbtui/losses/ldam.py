@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,18 +17,29 @@ class LDAM(nn.Module):
     Args:
         class_counts: training examples a class, (K,).
         max_m: margin of the rarest class.
-        s: scale of the cosines.
+        s: scale of the cosines; the hinge has none.
+        form: `softmax`: the loss of the paper; `hinge`: its baseline LDAM-HG (§2.5).
     """
 
     margins: Tensor
 
-    def __init__(self, class_counts: Tensor, *, max_m: NonNegative = 0.5, s: Positive = 30.0) -> None:
+    def __init__(
+        self,
+        class_counts: Tensor,
+        *,
+        max_m: NonNegative = 0.5,
+        s: Positive = 30.0,
+        form: Literal["softmax", "hinge"] = "softmax",
+    ) -> None:
         super().__init__()
         self.s = s
+        self.form = form
         self.register_buffer("margins", ldam_margins(class_counts, max_m))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Map cosines (N, K) and labels (N,) to one value a sample, (N,)."""
+        if self.form == "hinge":
+            return ldam_hinge_loss(logits, targets, self.margins)
         return ldam_loss(logits, targets, self.margins, self.s)
 
 
@@ -57,6 +70,20 @@ def ldam_loss(logits: Tensor, targets: Tensor, margins: Tensor, s: float) -> Ten
     is_target = targets.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
     demanded = torch.where(is_target, margins.to(logits.dtype), 0.0)
     return F.cross_entropy(s * (logits - demanded), targets, reduction="none")
+
+
+def ldam_hinge_loss(logits: Tensor, targets: Tensor, margins: Tensor) -> Tensor:
+    """Return max(0, max_{j != y} z_j - z_y + m_y), (N,) (cao2019 §2.1).
+
+    Args:
+        logits: z, (N, K).
+        targets: y, (N,) int64.
+        margins: m, (K,).
+    """
+    is_target = targets.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
+    highest_other = logits.masked_fill(is_target, -torch.inf).amax(1)
+    of_target = logits.masked_fill(~is_target, 0.0).sum(1)
+    return F.relu(highest_other - of_target + margins.to(logits.dtype)[targets])
 
 
 build = LDAM

@@ -40,5 +40,16 @@ def class_weights(
         beta: of the effective number.
     """
     sizes = class_counts.double() if scheme == "inverse" else effective_number(class_counts, beta)
-    raw = torch.where(class_counts > 0, 1 / sizes, 0.0)
+    return mean_one(torch.where(class_counts > 0, 1 / sizes, 0.0))
+
+
+def mean_one(weights: Tensor) -> Tensor:
+    """Return weights in float64 scaled to a mean of one (byrd2019 §2.1).
+
+    Unscaled, their ratio would also change the effective learning rate.
+
+    Args:
+        weights: not all zero, (K,).
+    """
+    raw = weights.double()
     return raw / raw.sum() * len(raw)

@@ -10,6 +10,7 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
+from imbtui.probes._model import head_of
 
 
 class Norms(Probe):
@@ -33,7 +34,7 @@ class Norms(Probe):
         values: dict[str, float | list[float]] = dict(
             zip(norms, torch.stack(list(norms.values())).tolist(), strict=True)  # one wait for the device
         )
-        head = _head(model)
+        head = head_of(model)
         if head is not None:
             values["head_class"] = class_norms(head).tolist()
         return values
@@ -43,12 +44,6 @@ def class_norms(head: CosineHead | nn.Linear) -> Tensor:
     """Return the norm of the head's weights of each class, (num_classes,)."""
     weight = head.weight.detach()
     return weight.norm(dim=0 if isinstance(head, CosineHead) else 1)
-
-
-def _head(model: nn.Module) -> CosineHead | nn.Linear | None:
-    """Return the last layer called `head`, also inside whatever a method wrapped around the model."""
-    heads = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "head"]
-    return next((m for m in reversed(heads) if isinstance(m, CosineHead | nn.Linear)), None)
 
 
 build = Norms

@@ -1,0 +1,102 @@
+"""What probes ask of a network: its answer in evaluation mode, its head, its features, its separator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from imbtui.engine.heads import CosineHead
+from imbtui.engine.method import Context
+from imbtui.errors import UserError, did_you_mean
+
+
+@contextmanager
+def evaluating(objective: nn.Module) -> Iterator[nn.Module]:
+    """Give the model in evaluation mode and without gradients; the objective's mode is put back."""
+    training = objective.training
+    objective.eval()
+    try:
+        with torch.no_grad():
+            yield objective.get_submodule("model")
+    finally:
+        objective.train(training)
+
+
+def head_of(model: nn.Module) -> CosineHead | nn.Linear | None:
+    """Return the last layer called `head`, also inside whatever a method wrapped around the model."""
+    heads = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "head"]
+    return next((m for m in reversed(heads) if isinstance(m, CosineHead | nn.Linear)), None)
+
+
+def features_and_logits(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what enters the head, (N, width), and the logits, (N, K)."""
+    head = head_of(model)
+    assert head is not None
+    entered: list[Tensor] = []
+    handle = head.register_forward_pre_hook(lambda _, arguments: entered.append(arguments[0]))
+    try:
+        logits = model(x)
+    finally:
+        handle.remove()
+    return entered[-1], logits
+
+
+def require_examples(context: Context, name: str, *, where: str, hint: str = "") -> None:
+    """Make sure that a run has a split, or further examples, of this name.
+
+    Raises:
+        UserError: it has not.
+    """
+    if name not in context.examples:
+        raise UserError(
+            f'the run has no examples "{name}"',
+            where=where,
+            hint=hint or did_you_mean(name, list(context.examples)),
+        )
+
+
+def require_linear(context: Context, *, where: str) -> None:
+    """Make sure that the model separates two classes by a linear function of the inputs.
+
+    Raises:
+        UserError: it does not.
+    """
+    head = head_of(context.model)
+    if (
+        context.num_classes != 2
+        or not isinstance(head, nn.Linear)
+        or head.in_features != prod(context.input_shape)
+        or sum(p.numel() for p in context.model.parameters()) != sum(p.numel() for p in head.parameters())
+    ):
+        raise UserError(
+            "the probe needs a linear model of two classes", where=where, hint='Use model.name = "linear".'
+        )
+
+
+def separator(model: nn.Module) -> tuple[NDArray[np.float64], float]:
+    """Return w (D,) and b of the score z_1 - z_0 = w.x + b of a linear model."""
+    head = head_of(model)
+    assert isinstance(head, nn.Linear)
+    weight = head.weight.detach().double().cpu().numpy()
+    bias = [0.0, 0.0] if head.bias is None else head.bias.detach().double().tolist()
+    return weight[1] - weight[0], bias[1] - bias[0]
+
+
+def training_points(context: Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the training inputs, flattened (N, D), and their labels as signs, (N,)."""
+    batches = list(context.batches("train"))
+    x = torch.cat([batch.x.flatten(1) for batch in batches]).double().cpu().numpy()
+    return x, 2.0 * torch.cat([batch.y for batch in batches]).double().cpu().numpy() - 1
+
+
+def head_and_tail(class_counts: Tensor, ends: int) -> tuple[list[int], list[int]]:
+    """Return the `ends` largest and smallest classes by training examples, at most half of all each."""
+    order = class_counts.argsort(descending=True, stable=True).tolist()
+    number = max(1, min(ends, len(order) // 2))
+    return order[:number], order[-number:]

@@ -1,0 +1,56 @@
+"""Share of points that are assigned to one class: on the test set, on other classes, on random images."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.method import Context, Probe
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.option_types import NonNegativeInt
+from imbtui.probes._model import evaluating, require_examples
+
+WHERE = "probes.prediction_rate"
+
+
+class PredictionRate(Probe):
+    """The read-out of byrd2019 §6: what class weights still change, seen away from the training data.
+
+    A value a set of examples, by its name: `test`, and what the data set offers besides, such as
+    `other_classes` and `noise`.
+
+    Args:
+        label: the class that is counted.
+        sets: names of the examples to look at; none: the test set and all further ones.
+    """
+
+    def __init__(self, *, label: NonNegativeInt = 1, sets: list[str] = []) -> None:  # noqa: B006  never changed
+        self.label = label
+        self.sets = sets
+
+    def setup(self, context: Context) -> None:
+        """Choose the sets.
+
+        Raises:
+            UserError: there is no such class, or no examples of a name.
+        """
+        if self.label >= context.num_classes:
+            raise UserError(f"there is no class {self.label}", where=f"{WHERE}.label")
+        for name in self.sets:
+            require_examples(context, name, where=f"{WHERE}.sets")
+        self.names = self.sets or [name for name in context.examples if name not in ("train", "val")]
+        self.context = context
+
+    def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
+        """Return the share of points assigned to the class, by set."""
+        shares = []
+        with evaluating(objective) as model:
+            for name in self.names:
+                predicted = torch.cat([model(b.x).argmax(-1) for b in self.context.batches(name)])
+                shares.append((predicted == self.label).double().mean())
+        return dict(zip(self.names, torch.stack(shares).tolist(), strict=True))
+
+
+build = PredictionRate
