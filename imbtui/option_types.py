@@ -72,6 +72,9 @@ def annotation(name: str) -> Any:
 When = int | str
 """A point in time: an integer counts epochs, `"10it"` steps, `"60%"` a share of the stage."""
 
+Every = int | str | list[int | str]
+"""An interval of time, or a list of the points in time that are meant."""
+
 _NAMES: dict[str, Any] = {
     "int": int,
     "float": float,
@@ -92,6 +95,7 @@ _NAMES: dict[str, Any] = {
 
 __all__ = [
     "Count",
+    "Every",
     "NonNegative",
     "NonNegativeInt",
     "Positive",

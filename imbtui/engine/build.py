@@ -12,7 +12,8 @@ from torch import nn
 from imbtui import files, paths, plugins
 from imbtui.engine.batches import Batches, DeviceBatches, Order
 from imbtui.engine.checkpoint import Checkpoints
-from imbtui.engine.data import PreparedData, prepare, store_training_labels
+from imbtui.engine.data import PreparedData, group_counts, prepare, store_training_labels
+from imbtui.engine.examples import Examples
 from imbtui.engine.heads import make_head
 from imbtui.engine.log import MetricsLog
 from imbtui.engine.method import Context, Method
@@ -55,7 +56,8 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     """
     device = accelerator.device
     data = prepare(recipe, paths.data_root())
-    batches = {split: _batches(recipe, data, split, accelerator) for split in data.examples}
+    batches = {split: _batches(recipe, data, part, accelerator) for split, part in data.examples.items()}
+    extra = {name: _batches(recipe, data, part, accelerator) for name, part in data.extra.items()}
     counts = torch.from_numpy(data.examples["train"].class_counts(data.num_classes)).to(device)
     make_model = _model_maker(recipe, data, batches["train"], device)
     context = Context(
@@ -64,15 +66,15 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         input_shape=batches["train"].input_shape,
         num_classes=data.num_classes,
         class_counts=counts,
-        examples=data.examples,
-        batches=lambda split: batches[split].evaluation(),
+        examples=data.examples | data.extra,
+        batches=lambda split: (batches | extra)[split].evaluation(),
         seed=recipe.seed,
         device=device,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:
         method.setup(context)
-    loss = plugins.load("loss", recipe.loss.name)(counts, **recipe.loss.options)
+    loss = _make_loss(recipe, data, counts)
     objective = Objective(
         context.model,
         loss,
@@ -109,8 +111,16 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     )
 
 
-def _batches(recipe: Recipe, data: PreparedData, split: str, accelerator: Accelerator) -> Batches:
-    examples = data.examples[split]
+def _make_loss(recipe: Recipe, data: PreparedData, counts: torch.Tensor) -> nn.Module:
+    """Return the recipe's loss; one that needs groups is also told how many examples each holds."""
+    make = plugins.load("loss", recipe.loss.name)
+    if "group" not in getattr(make, "needs", ()):
+        return make(counts, **recipe.loss.options)
+    by_group = torch.from_numpy(group_counts(data)).to(counts.device)
+    return make(counts, by_group, **recipe.loss.options)
+
+
+def _batches(recipe: Recipe, data: PreparedData, examples: Examples, accelerator: Accelerator) -> Batches:
     train = recipe.train
     size = len(examples) if train.batch_size == "all" else train.batch_size
     order = Order(

@@ -22,6 +22,7 @@ from torch import nn
 from imbtui import files
 from imbtui.engine.log import MetricsLog
 from imbtui.engine.tick import Tick
+from imbtui.option_types import Every
 
 SECONDS_BETWEEN = 30.0
 
@@ -36,7 +37,7 @@ class Checkpoints:
         every: interval of the recipe; None: at most every 30 seconds.
     """
 
-    def __init__(self, folder: Path, *, writes: bool, device: torch.device, every: int | str | None) -> None:
+    def __init__(self, folder: Path, *, writes: bool, device: torch.device, every: Every | None) -> None:
         self.folder = folder
         self.writes = writes
         self.device = device

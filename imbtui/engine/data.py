@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imbtui import files, plugins
 from imbtui.engine.examples import DataSplits, Examples
@@ -16,9 +17,15 @@ from imbtui.recipe import Recipe
 
 @dataclass(frozen=True)
 class PreparedData:
-    """The examples of a run by split name (`train`, `test`, maybe `val`), ready for the device."""
+    """The examples of a run by split name (`train`, `test`, maybe `val`), ready for the device.
+
+    Attributes:
+        examples: what is trained and evaluated on.
+        extra: further examples that only probes look at, by other names.
+    """
 
     examples: dict[str, Examples]
+    extra: dict[str, Examples]
     num_classes: int
     class_names: tuple[str, ...]
     mean: tuple[float, ...] | None
@@ -56,7 +63,26 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
     examples = {"train": train, "test": splits.test}
     if val is not None:
         examples["val"] = val
-    return PreparedData(examples, splits.num_classes, splits.class_names, splits.mean, splits.std)
+    extra = dict(splits.extra)
+    return PreparedData(examples, extra, splits.num_classes, splits.class_names, splits.mean, splits.std)
+
+
+def group_counts(data: PreparedData) -> NDArray[np.int64]:
+    """Return how many training examples each label has in each group, (num_classes, groups).
+
+    Raises:
+        UserError: the data set has no groups.
+    """
+    groups = [examples.group for examples in data.examples.values()]
+    known = [group for group in groups if group is not None]
+    if len(known) < len(groups):
+        raise UserError(
+            "the loss needs groups, and the data set has none",
+            where="loss.name",
+            hint='Data sets with groups: waterbirds, gaussian_mixture (form = "groups").',
+        )
+    num_groups = 1 + max(int(group.max(initial=0)) for group in known)
+    return data.examples["train"].group_counts(data.num_classes, num_groups)
 
 
 def set_aside(train: Examples, amount: float, seed: int) -> tuple[Examples, Examples]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,6 +69,15 @@ class Examples:
         """Return how many examples carry each label, (num_classes,)."""
         return np.bincount(self.targets, minlength=num_classes)
 
+    def group_counts(self, num_classes: int, num_groups: int) -> NDArray[np.int64]:
+        """Return how many examples each label has in each group, (num_classes, num_groups).
+
+        The examples must have groups.
+        """
+        assert self.group is not None
+        cells = self.targets * num_groups + self.group
+        return np.bincount(cells, minlength=num_classes * num_groups).reshape(num_classes, num_groups)
+
 
 @dataclass(frozen=True)
 class DataSplits:
@@ -81,6 +91,8 @@ class DataSplits:
         class_names: one name a class, for tables.
         mean: channel means of images scaled to [0, 1], for `augmentation.normalise`; None: unknown.
         std: channel standard deviations, likewise.
+        extra: further examples by name that are neither trained nor evaluated on; probes look at them.
+            Their labels need not be those of the task.
     """
 
     train: Examples
@@ -90,6 +102,7 @@ class DataSplits:
     val: Examples | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    extra: Mapping[str, Examples] = field(default_factory=dict)
 
 
 class Corruption(Protocol):

@@ -28,8 +28,9 @@ class Context:
         input_shape: shape of one example without the batch axis, (C, H, W) or (D,).
         num_classes: number of classes.
         class_counts: training labels per class as used, (num_classes,) int64 on `device`.
-        examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`).
-        batches: evaluation batches of a split: clean pixels, dataset order, on `device`.
+        examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`), and the
+            further examples a data set has for probes (`other_classes`, `noise`, `means`).
+        batches: evaluation batches of one of these: clean pixels, dataset order, on `device`.
         seed: seed of the run.
         device: training device.
     """

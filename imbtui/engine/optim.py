@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from imbtui.engine.tick import Tick
-from imbtui.recipe.schema import Adam, AdamW, Schedule, Sgd
+from imbtui.recipe.schema import Adam, AdamW, NormalisedGD, Schedule, Sgd
 
 
-def make_optimizer(spec: Sgd | Adam | AdamW, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(
+    spec: Sgd | Adam | AdamW | NormalisedGD, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
     """Return the recipe's optimizer with fresh state over `parameters`."""
     trainable = [p for p in parameters if p.requires_grad]
     options = spec.model_dump(exclude={"name"})
+    if isinstance(spec, NormalisedGD):
+        return NormalisedDescent(trainable, **options)
     if isinstance(spec, Sgd):
         return torch.optim.SGD(trainable, **options)
     options["betas"] = tuple(options["betas"])
     return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(trainable, **options)
+
+
+class NormalisedDescent(torch.optim.Optimizer):
+    """Steps of length `lr` along the gradient of all parameters together (kini2021 §10).
+
+    Late in the training of separable data the gradient is tiny while its direction still matters. Where
+    it is exactly zero, nothing moves.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], *, lr: float) -> None:
+        super().__init__(parameters, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        """Take one step."""
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            for parameter, way in zip(moved, unit_direction([p.grad for p in moved]), strict=True):
+                parameter.add_(way, alpha=-group["lr"])
+
+
+def unit_direction(gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return gradients divided by their common Euclidean norm; zeros stay zeros.
+
+    They are divided by their largest entry first: squares of entries below 1e-160 are zero in float64
+    (kini2021 §8.9).
+    """
+    if not gradients:
+        return []
+    largest = torch.stack([g.abs().max() for g in gradients]).max()
+    smallest = torch.finfo(largest.dtype).tiny
+    scaled = [g / largest.clamp_min(smallest) for g in gradients]
+    norm = torch.stack([g.norm() for g in scaled]).norm().clamp_min(smallest)
+    return [g / norm for g in scaled]
 
 
 def lr_at(schedule: Schedule, lr: float, t: Tick) -> float:

@@ -22,6 +22,7 @@ from imbtui.engine.method import Context, Method, Probe
 from imbtui.engine.objective import Objective
 from imbtui.engine.seeding import reseed, seed_of
 from imbtui.engine.tick import Tick
+from imbtui.option_types import Every
 from imbtui.paths import RunPaths
 from imbtui.recipe import Recipe
 
@@ -53,7 +54,7 @@ class Run:
         objective: Objective,
         context: Context,
         data: dict[str, Batches],
-        probes: list[tuple[str, int | str, Probe]],
+        probes: list[tuple[str, Every, Probe]],
         log: MetricsLog | None,
         checkpoints: Checkpoints,
         stop_flag: list[int],

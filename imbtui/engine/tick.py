@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from imbtui.option_types import Every
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -60,7 +62,12 @@ class Tick:
         """Whether this step is at or after the point in time `when`; before the first counts as the first."""
         return max(self.step, 0) >= self.step_of(when)
 
-    def due(self, every: int | str) -> bool:
-        """Whether this step completes a multiple of the interval `every`, or the stage."""
+    def due(self, every: Every) -> bool:
+        """Whether this step completes a multiple of the interval `every`, or the stage.
+
+        A list names points in time instead: this step completes one of them, or the stage.
+        """
+        if isinstance(every, list):
+            return self.last or any(self.step + 1 == max(1, self.step_of(when)) for when in every)
         interval = max(1, self.step_of(every))
         return (self.step + 1) % interval == 0 or self.last

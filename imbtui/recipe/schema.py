@@ -11,14 +11,21 @@ from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive, Ra
 WhenField = Annotated[int | str, BeforeValidator(check_when)]
 
 
-def _check_interval(value: Any) -> int | str:
+def _check_interval(value: Any) -> int | str | list[int | str]:
+    if isinstance(value, list) and value:
+        return [_check_span(when) for when in value]
+    return _check_span(value)
+
+
+def _check_span(value: Any) -> int | str:
     when = check_when(value)
     if when in (0, "0it", "0%"):
         raise ValueError("an interval is at least one epoch, one step or a share above 0 %")
     return when
 
 
-Interval = Annotated[int | str, BeforeValidator(_check_interval)]
+Interval = Annotated[int | str | list[int | str], BeforeValidator(_check_interval)]
+"""How often: an interval, or a list of the points in time that are meant (the end always is)."""
 
 
 class Table(BaseModel):
@@ -107,7 +114,19 @@ class AdamW(Adam):
     name: Literal["adamw"]  # type: ignore[assignment]
 
 
-OPTIMIZERS: dict[str, type[Table]] = {"sgd": Sgd, "adam": Adam, "adamw": AdamW}
+class NormalisedGD(Table):
+    """Gradient descent with steps of length `lr`, whatever the size of the gradient (kini2021 §10)."""
+
+    name: Literal["normalised_gd"]
+    lr: Positive = 0.1
+
+
+OPTIMIZERS: dict[str, type[Table]] = {
+    "sgd": Sgd,
+    "adam": Adam,
+    "adamw": AdamW,
+    "normalised_gd": NormalisedGD,
+}
 
 
 class Schedule(Table):
@@ -227,7 +246,7 @@ class Recipe(Table):
     model: Model
     loss: Loss
     methods: list[Plugin] = Field(default=[])
-    optimizer: Sgd | Adam | AdamW
+    optimizer: Sgd | Adam | AdamW | NormalisedGD
     schedule: Schedule = Field(default=Schedule())
     train: Train
     probes: list[Probe] = Field(default=[])
