@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +16,6 @@ from textual.screen import Screen
 
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
-from imbtui.text import plural
 from imbtui.tui import rows as say
 from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.live import Live
@@ -209,35 +206,33 @@ class ImbtuiApp(App[None]):
                 screen.post_message(message)
 
     def _announce(self, ended: list[Row]) -> None:
-        """Ring and say it when runs that were under way have ended."""
-        if not ended:
-            return
-        self.bell()
-        if len(ended) == 1:
-            row = ended[0]
-            about = say.situation(row) if row["state"] in ("failed", "crashed") else ""
-            sentence = f"{say.name(row)}, seed {row.get('seed')}: {row['state']}" + (
-                f": {about}" if about else ""
-            )
-        else:
-            states = [row["state"] for row in ended]
-            counts = ", ".join(f"{states.count(state)} {state}" for state in say.STATES if state in states)
-            sentence = f"{plural(len(ended), 'run')} ended: {counts}"
-        bad = any(row["state"] in ("failed", "crashed") for row in ended)
-        self.notify(sentence, severity="error" if bad else "information", markup=False)
+        """Ring and say it when a run failed, and when the last run of a study ended."""
+        bad = [row for row in ended if row["state"] in ("failed", "crashed")]
+        for row in bad[:3]:
+            sentence = f"{say.name(row)}, seed {row.get('seed')} {row['state']}: {say.situation(row)}"
+            self.notify(sentence, severity="error", markup=False)
+        over = self._studies_over(ended)
+        for sentence in over:
+            self.notify(sentence, markup=False)
+        if bad or over:
+            self.bell()
+
+    def _studies_over(self, ended: list[Row]) -> list[str]:
+        """Return a sentence for each study that has nothing left to run."""
+        sentences = []
+        for study, variant in dict.fromkeys((row.get("study"), row.get("variant")) for row in ended):
+            rows = [
+                row for row in self.live.rows if (row.get("study"), row.get("variant")) == (study, variant)
+            ]
+            states = [row["state"] for row in rows]
+            if not any(state in ("queued", "running") for state in states):
+                counts = ", ".join(
+                    f"{states.count(state)} {state}" for state in say.STATES if state in states
+                )
+                sentences.append(f"{study} is through: {counts}")
+        return sentences
 
 
 def run(runs: RunsPaths) -> None:
-    """Open the dashboard and return when the user leaves it.
-
-    Raises:
-        UserError: there is no terminal to draw on.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError(
-            "the dashboard needs a terminal",
-            hint="`imbtui ls` prints the runs, `imbtui --help` all commands.",
-        )
-    if os.environ.get("TERM") == "dumb":
-        raise UserError("the dashboard needs a terminal that can move its cursor", where="TERM=dumb")
+    """Open the dashboard and return when the user leaves it; stdin and stdout are a terminal."""
     ImbtuiApp(runs).run()

@@ -178,10 +178,12 @@ class Form:
     def change(self, field: Field, value: str) -> None:
         """Change a field; its initial value, or nothing at all, takes the change back."""
         value = value.strip()
-        self.edits.pop(field.key, None)
+        before = self.edits.pop(field.key, None)
         if value not in ("", field.initial):
             self.edits[field.key] = value
         table, _, last = field.key.rpartition(".")
+        if self.edits.get(field.key) == before:
+            return
         if last == "name":
             # Another plug-in has other options: what was said of the old one's would be wrong.
             self._forget(table, but=overrides.ENGINE_KEYS.get(table, ()))

@@ -68,6 +68,7 @@ class _Active:
     env: dict[str, Any] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
+    began: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -232,7 +233,10 @@ class Poller:
         elif not new.row and "live" in row:
             return None
         steps, per_epoch = known.env.get("steps", 0), known.env.get("steps_per_epoch") or 1
-        step = known.row.get("step", 0)
+        step, seconds = known.row.get("step", 0), known.row.get("time", 0.0)
+        if known.row.get("stage") != known.began.get("stage") or step < known.began.get("step", 0):
+            known.began = known.row
+        done, took = step - known.began.get("step", 0), seconds - known.began.get("time", 0.0)
         return {
             "live": {
                 "stage": known.row.get("stage", ""),
@@ -241,7 +245,7 @@ class Poller:
                 "epoch": known.row.get("epoch", 0),
                 "epochs": steps / per_epoch,
                 "share": min(1.0, step / steps) if steps else 0.0,
-                "seconds": known.row.get("time", 0.0),
+                "left": (steps - step) * took / done if done > 0 and took > 0 else None,
                 "device": known.env.get("device", ""),
                 "metrics": dict(known.last),
             }

@@ -40,9 +40,7 @@ def share(row: Row) -> float | None:
 def seconds_left(row: Row) -> float | None:
     """Return about how many seconds a running run still needs for its stage."""
     live = row.get("live")
-    if not live or row["state"] != "running" or not live["share"] or live["seconds"] <= 0:
-        return None
-    return live["seconds"] / live["share"] * (1 - live["share"])
+    return live["left"] if live and row["state"] == "running" else None
 
 
 def situation(row: Row) -> str:
@@ -96,7 +94,7 @@ def knobs(recipe: dict[str, Any]) -> str:
         parts.append(f"noise {corruptions['label_noise'].get('rate', 0):g}")
     parts += [other for other in corruptions if other not in ("long_tail", "label_noise")]
     if "lottery" in methods:
-        parts.append(f"{methods['lottery'].get('rounds', 0)} pruning rounds")
+        parts.append(text.plural(methods["lottery"].get("rounds", 0), "pruning round"))
     parts += [other for other in methods if other != "lottery"]
     parts.append(model.get("name", ""))
     if train.get("epochs") or train.get("steps"):

@@ -36,7 +36,6 @@ class Choose(ModalScreen[str | None]):
         title: what is chosen.
         choices: the list.
         current: the value the cursor starts on.
-        typed: what was typed already.
     """
 
     TYPING = True
@@ -48,7 +47,10 @@ class Choose(ModalScreen[str | None]):
     }
     Choose Static { height: 1; text-style: bold; color: $text-primary; }
     Choose Input { height: 1; background: $surface; }
-    Choose OptionList { text-wrap: nowrap; text-overflow: ellipsis; height: auto; max-height: 16; border: none; padding: 0; background: $surface; }
+    Choose OptionList {
+        height: auto; max-height: 16; border: none; padding: 0; background: $surface;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "back", id="choose.back", tooltip="Leave it as it is."),
@@ -58,14 +60,14 @@ class Choose(ModalScreen[str | None]):
         Binding("pageup", "move(-8)", show=False),
     ]
 
-    def __init__(self, title: str, choices: Sequence[Choice], *, current: str = "", typed: str = "") -> None:
+    def __init__(self, title: str, choices: Sequence[Choice], *, current: str = "") -> None:
         super().__init__()
-        self._title, self._choices, self._current, self._typed = title, choices, current, typed
+        self._title, self._choices, self._current = title, choices, current
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(self._title, markup=False)
-            yield Input(self._typed, placeholder="type to narrow", compact=True, select_on_focus=False)
+            yield Input(placeholder="type to narrow", compact=True, select_on_focus=False)
             yield OptionList(compact=True)
 
     def on_mount(self) -> None:

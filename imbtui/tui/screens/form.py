@@ -18,7 +18,7 @@ from textual.widgets import Button, Static
 from imbtui.errors import UserError
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.messages import MachineSeen
-from imbtui.tui.widgets.fields import ChoiceWanted, Edited, FieldLines, Fields, MoreWanted
+from imbtui.tui.widgets.fields import ChoiceWanted, Edited, Fields, MoreWanted
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
 
@@ -79,7 +79,7 @@ class FormScreen(Screen[None]):
     FormScreen Button:focus { background: $primary; color: $background; text-style: bold; }
     FormScreen Button:disabled { color: $text-muted; text-style: none; }
     """
-    AUTO_FOCUS = "FieldLines"
+    AUTO_FOCUS = "Fields"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+l,f5", "launch", "launch", id="form.launch", tooltip="Queue the runs."),
         Binding("ctrl+o", "more", "more", id="form.more", tooltip="Show or hide all other options."),
@@ -143,14 +143,14 @@ class FormScreen(Screen[None]):
         if self._form is None:
             return
         more = self._form.more()
-        lines = self.query_one(FieldLines)
+        lines = self.query_one(Fields)
         lines.show(self._form.main(), more if self._more else (), 0 if self._more else len(more))
         self._show_about()
 
-    @on(FieldLines.Moved)
+    @on(Fields.Moved)
     def _show_about(self) -> None:
         """Say of the selected field what its line has no room for."""
-        field = self.query_one(FieldLines).field
+        field = self.query_one(Fields).field
         about = self.query_one("#about", Static)
         if field is None:
             about.update("")
@@ -172,10 +172,10 @@ class FormScreen(Screen[None]):
         def chosen(value: str | None) -> None:
             if value is not None:
                 self.on_edited(Edited(field, value))
-                self.query_one(FieldLines).action_move(1)
+                self.query_one(Fields).action_move(1)
 
         choices = _choices(field)
-        self.app.push_screen(Choose(field.label, choices, current=field.value, typed=message.typed), chosen)
+        self.app.push_screen(Choose(field.label, choices, current=field.value), chosen)
 
     def on_more_wanted(self, message: MoreWanted) -> None:
         self.action_more()
@@ -212,7 +212,7 @@ class FormScreen(Screen[None]):
         self._wrong = checked.wrong
         warnings = "".join(f"\nwarning: {warning}" for warning in checked.warnings)
         self._say(checked.sentence + warnings, wrong=checked.wrong)
-        self.query_one(FieldLines).mark(checked.key if checked.wrong else "")
+        self.query_one(Fields).mark(checked.key if checked.wrong else "")
         self.query_one("#launch", Button).disabled = checked.wrong
 
     def _say(self, sentence: str, *, wrong: bool = False) -> None:
@@ -226,7 +226,7 @@ class FormScreen(Screen[None]):
     def action_launch(self) -> None:
         from imbtui.tui.submission import Request
 
-        self.query_one(Fields).finish(keep=True)
+        self.query_one(Fields).keep()
         if self._form is None or self._launching:
             return
         self._launching = True

@@ -67,8 +67,10 @@ class NewRun(Screen[None]):
     app: ImbtuiApp
     TYPING = True
     DEFAULT_CSS = """
-    NewRun > Input { height: 1; background: $surface; margin-bottom: 1; padding: 0 1; }
-    NewRun > OptionList { height: 1fr; border: none; padding: 0 1; background: $background; }
+    NewRun > Input.-textual-compact { height: 1; background: $surface; margin-bottom: 1; padding: 0 1; }
+    NewRun > OptionList.-textual-compact {
+        height: 1fr; border: none; padding: 0 1; background: $background;
+    }
     NewRun > OptionList > .option-list--option-highlighted { background: $primary 32%; color: $foreground; }
     """
     AUTO_FOCUS = "Input"

@@ -328,6 +328,10 @@ class Runs(Screen[None]):
 
     # What is done to runs
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The key that opens the filter means nothing inside it."""
+        return not (action == "filter" and isinstance(self.focused, Input))
+
     def action_refresh(self) -> None:
         self.app.live.poke(sweep=True)
 

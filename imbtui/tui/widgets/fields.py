@@ -1,6 +1,7 @@
 """Fields of a form as lines: label, value, what it means. Typing edits a value where it stands.
 
-One widget however many fields there are; the only input is laid over the value that is edited.
+One widget however many fields there are, and it edits itself: keys that come faster than a screen can
+change its focus all arrive here, in their order.
 """
 
 from __future__ import annotations
@@ -11,15 +12,12 @@ from typing import ClassVar
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual import events, on
-from textual.app import ComposeResult
+from textual import events
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-from textual.widgets import Input
 
 from imbtui.tui.form import Field
 
@@ -36,54 +34,65 @@ class Edited(Message):
 
 
 class ChoiceWanted(Message):
-    """A value is to be chosen from a list; `typed` is what was typed to begin with."""
+    """A value is to be chosen from a list."""
 
-    def __init__(self, field: Field, typed: str) -> None:
+    def __init__(self, field: Field) -> None:
         super().__init__()
         self.field = field
-        self.typed = typed
 
 
 class MoreWanted(Message):
     """The other options are to be shown, or hidden again."""
 
 
-class FieldLines(ScrollView, can_focus=True):
-    """The lines. Its parent edits."""
+class Fields(ScrollView, can_focus=True):
+    """The fields of a form, and the editor of the one under the cursor."""
 
     DEFAULT_CSS = """
-    FieldLines { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
-    FieldLines > .fields--label { color: $foreground; }
-    FieldLines > .fields--value { color: $text-primary; }
-    FieldLines > .fields--changed { color: $text-accent; text-style: bold; }
-    FieldLines > .fields--quiet { color: $text-muted; }
-    FieldLines > .fields--wrong { color: $text-error; text-style: bold; }
-    FieldLines > .fields--section { color: $text-muted; text-style: bold; }
-    FieldLines > .fields--cursor { background: $primary 18%; }
-    FieldLines:focus > .fields--cursor { background: $primary 32%; }
-    FieldLines > .fields--edge { color: $primary; text-style: bold; }
+    Fields { height: 1fr; width: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    Fields > .fields--label { color: $foreground; }
+    Fields > .fields--value { color: $text-primary; }
+    Fields > .fields--changed { color: $text-accent; text-style: bold; }
+    Fields > .fields--quiet { color: $text-muted; }
+    Fields > .fields--wrong { color: $text-error; text-style: bold; }
+    Fields > .fields--section { color: $text-muted; text-style: bold; }
+    Fields > .fields--cursor { background: $primary 18%; }
+    Fields:focus > .fields--cursor { background: $primary 32%; }
+    Fields > .fields--editing { color: $text-accent; background: $background; text-style: bold; }
+    Fields > .fields--caret { color: $background; background: $accent; }
+    Fields > .fields--edge { color: $primary; text-style: bold; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"fields--{name}"
-        for name in ("label", "value", "changed", "quiet", "wrong", "section", "cursor", "edge")
+        for name in [
+            "label",
+            "value",
+            "changed",
+            "quiet",
+            "wrong",
+            "section",
+            "cursor",
+            "edge",
+            "editing",
+            "caret",
+        ]
     }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "edit", "change", id="form.edit", tooltip="Change the value; typing does as well."),
+        Binding("enter", "keep", "keep", id="form.keep", tooltip="While typing: keep the value."),
+        Binding("escape", "undo", "undo", id="form.undo", tooltip="While typing: leave the value as it was."),
         Binding("up", "move(-1)", show=False, id="form.up", tooltip="The field above."),
         Binding("down", "move(1)", show=False, id="form.down", tooltip="The field below."),
         Binding("pageup", "move(-10)", show=False, id="form.page_up", tooltip="Ten fields up."),
         Binding("pagedown", "move(10)", show=False, id="form.page_down", tooltip="Ten fields down."),
-        Binding("home", "move(-1000)", show=False, id="form.first", tooltip="The first field."),
-        Binding("end", "move(1000)", show=False, id="form.last", tooltip="The last field."),
-        Binding("left", "turn(-1)", show=False, id="form.left", tooltip="The choice before."),
-        Binding("right", "turn(1)", show=False, id="form.right", tooltip="The next choice."),
-        Binding(
-            "delete,backspace",
-            "reset",
-            "as in the recipe",
-            id="form.reset",
-            tooltip="Back to what the recipe says.",
-        ),
+        Binding("home", "home", show=False, id="form.first", tooltip="First field; start of the text."),
+        Binding("end", "end", show=False, id="form.last", tooltip="Last field; end of the text."),
+        Binding("left", "turn(-1)", show=False, id="form.left", tooltip="Choice before; a letter left."),
+        Binding("right", "turn(1)", show=False, id="form.right", tooltip="Next choice; a letter right."),
+        Binding("backspace", "erase(-1)", show=False),
+        Binding("delete", "erase(0)", show=False),
+        Binding("ctrl+u", "erase_all", show=False, id="form.erase", tooltip="While typing: erase all of it."),
+        Binding("delete,backspace", "reset", "recipe's", id="form.reset", tooltip="As the recipe says."),
     ]
 
     class Moved(Message):
@@ -96,6 +105,9 @@ class FieldLines(ScrollView, can_focus=True):
         self.cursor = 0
         self.wrong = ""
         self.hidden = 0
+        self.text: str | None = None
+        self._before = ""
+        self._caret = 0
 
     @property
     def field(self) -> Field | None:
@@ -129,7 +141,16 @@ class FieldLines(ScrollView, can_focus=True):
         self.wrong = key
         self.refresh()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Some keys mean one thing while a value is typed and another otherwise."""
+        if action in ("keep", "undo", "erase", "erase_all"):
+            return self.text is not None
+        return self.text is None if action in ("edit", "reset") else True
+
+    # Moving
+
     def action_move(self, by: int) -> None:
+        self.keep()
         target = max(0, min(len(self.lines) - 1, self.cursor + by))
         step = 1 if by > 0 else -1
         while 0 <= target < len(self.lines) and isinstance(self.lines[target], str):
@@ -146,45 +167,116 @@ class FieldLines(ScrollView, can_focus=True):
         self.refresh()
         self.post_message(self.Moved())
 
+    def action_home(self) -> None:
+        if self.text is None:
+            self.action_move(-len(self.lines))
+        else:
+            self._set(self.text, 0)
+
+    def action_end(self) -> None:
+        if self.text is None:
+            self.action_move(len(self.lines))
+        else:
+            self._set(self.text, len(self.text))
+
     def action_turn(self, by: int) -> None:
         field = self.field
-        if field is None:
+        if self.text is not None:
+            self._set(self.text, max(0, min(len(self.text), self._caret + by)))
+        elif field is None:
             if bool(self.hidden) == (by > 0):
                 self.post_message(MoreWanted())
         elif field.choices and not field.fixed:
             at = field.choices.index(field.value) if field.value in field.choices else (-1 if by > 0 else 0)
             self.post_message(Edited(field, field.choices[(at + by) % len(field.choices)]))
 
+    # Editing
+
+    def action_edit(self) -> None:
+        field = self.field
+        if field is None:
+            self.post_message(MoreWanted())
+        elif field.choices and not field.fixed:
+            self.post_message(ChoiceWanted(field))
+        else:
+            self._begin(field.value)
+
     def action_reset(self) -> None:
         if self.field is not None:
             self.post_message(Edited(self.field, ""))
 
-    def action_edit(self) -> None:
-        self._begin("")
+    def action_keep(self) -> None:
+        self.action_move(1)
+
+    def action_undo(self) -> None:
+        field, self.text = self.field, None
+        if field is not None:
+            self.post_message(Edited(field, self._before))
+        self._changed()
+
+    def action_erase(self, at: int) -> None:
+        text, place = self.text or "", self._caret + at
+        if 0 <= place < len(text):
+            self._set(text[:place] + text[place + 1 :], place)
+
+    def action_erase_all(self) -> None:
+        self._set("", 0)
 
     def on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character and not event.character.isspace():
+        if event.is_printable and event.character:
             event.stop()
             event.prevent_default()
-            self._begin(event.character)
+            self._insert(event.character)
 
-    def _begin(self, typed: str) -> None:
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self._insert(" ".join(event.text.split()))
+
+    def on_blur(self, event: events.Blur) -> None:
+        self.keep()
+
+    def keep(self) -> None:
+        """End the editing and keep the value; the beginning of one of the choices means that choice."""
+        field, text, self.text = self.field, self.text, None
+        if field is None or text is None:
+            return
+        self.post_message(Edited(field, _completed(text, field.choices)))
+        self._changed()
+
+    def _begin(self, text: str) -> None:
         field = self.field
         if field is None:
-            if not typed:
-                self.post_message(MoreWanted())
-        elif field.fixed:
+            return
+        if field.fixed:
             self.notify(f"{field.label}: {field.fixed}", severity="warning", markup=False)
-        elif field.choices:
-            self.post_message(ChoiceWanted(field, typed))
+            return
+        self._before = field.value
+        self._set(text, len(text))
+        self._changed()
+
+    def _insert(self, typed: str) -> None:
+        if self.text is None:
+            if typed.strip():
+                self._begin(typed)
         else:
-            parent = self.parent
-            assert isinstance(parent, Fields)
-            parent.edit(field, typed)
+            self._set(self.text[: self._caret] + typed + self.text[self._caret :], self._caret + len(typed))
+
+    def _set(self, text: str, caret: int) -> None:
+        before, self.text, self._caret = self.text, text, caret
+        field = self.field
+        # A choice counts once it is made: on the way there, other plug-ins' options would come and go.
+        if field is not None and text != before and not field.choices:
+            self.post_message(Edited(field, text))
+        self.refresh()
+
+    def _changed(self) -> None:
+        self.refresh()
+        self.refresh_bindings()
 
     def on_click(self, event: events.Click) -> None:
         position = event.y + self.scroll_offset.y
         if position < len(self.lines) and not isinstance(self.lines[position], str):
+            self.keep()
             again = position == self.cursor
             self.cursor = position
             self.refresh()
@@ -220,7 +312,21 @@ class FieldLines(ScrollView, can_focus=True):
         return Strip([edge, *self._field(line, back)]).crop_extend(0, width, back)
 
     def _field(self, field: Field, back: Style) -> list[Segment]:
-        wrong = bool(self.wrong) and (field.key == self.wrong or self.wrong.endswith("." + field.key))
+        about = field.fixed or field.about
+        if field.by_arm:
+            about = f"in every arm, instead of {field.by_arm}" if field.changed else field.by_arm
+        arrow = "▾" if field.choices and not field.fixed else " "
+        width = self.value_width
+        editing = self.text is not None and field is self.field
+        return [
+            Segment(_cell(field.label, LABEL), self._style("label", back)),
+            Segment("● " if field.changed else "  ", self._style("changed", back)),
+            *(self._editor(field, width - 2) if editing else [self._value(field, width - 2, back)]),
+            Segment(arrow + "  ", self._style("quiet", back)),
+            Segment(_cell(about, max(0, self.size.width - LABEL - width - 5)), self._style("quiet", back)),
+        ]
+
+    def _value(self, field: Field, width: int, back: Style) -> Segment:
         value, style = field.value, "changed" if field.changed else "value"
         if field.fixed:
             value, style = "set by the grid", "quiet"
@@ -228,111 +334,44 @@ class FieldLines(ScrollView, can_focus=True):
             value, style = "differs by arm", "quiet"
         elif not value:
             value, style = "–", "quiet"
-        about = field.fixed or field.about
-        if field.by_arm:
-            about = f"in every arm, instead of {field.by_arm}" if field.changed else field.by_arm
-        mark = "●" if field.changed else " "
-        arrow = "▾" if field.choices and not field.fixed else " "
-        width = self.value_width
+        if self.wrong and (field.key == self.wrong or self.wrong.endswith(f".{field.key}")):
+            style = "wrong"
+        return Segment(_cell(value, width), self._style(style, back))
+
+    def _editor(self, field: Field, width: int) -> list[Segment]:
+        """Return what is typed with its caret, and faintly the choice that it begins."""
+        typed = self.text or ""
+        rest = _completed(typed, field.choices).removeprefix(typed) if typed and field.choices else ""
+        # Long text scrolls, so that the caret is in sight.
+        first = max(0, self._caret - width + 1)
+        shown = typed[first:]
+        at = self._caret - first
+        style = self.get_component_rich_style("fields--editing")
+        caret = self.get_component_rich_style("fields--caret")
+        faint = self.get_component_rich_style("fields--quiet") + Style(bgcolor=style.bgcolor)
+        before, under, behind = shown[:at], shown[at : at + 1], shown[at + 1 :]
+        if not under and rest:
+            under, rest = rest[0], rest[1:]
+        room = max(0, width - cell_len(before) - cell_len(under or " "))
         return [
-            Segment(_cell(field.label, LABEL), self._style("label", back)),
-            Segment(mark, self._style("changed", back)),
-            Segment(" " + _cell(value, width - 2), self._style("wrong" if wrong else style, back)),
-            Segment(arrow + "  ", self._style("quiet", back)),
-            Segment(_cell(about, max(0, self.size.width - LABEL - width - 5)), self._style("quiet", back)),
+            Segment(before, style),
+            Segment(under or " ", caret),
+            Segment(set_cell_size(behind, min(room, cell_len(behind))), style),
+            Segment(set_cell_size(rest, max(0, room - cell_len(behind))), faint),
         ]
 
     def _style(self, name: str, back: Style) -> Style:
         return self.get_component_rich_style(f"fields--{name}") + back
 
 
-class Fields(Container):
-    """The lines, and the input that is laid over the value being edited."""
-
-    DEFAULT_CSS = """
-    Fields { height: 1fr; width: 1fr; layers: lines editor; }
-    Fields > FieldLines { layer: lines; }
-    Fields > Input {
-        layer: editor; position: absolute; display: none; height: 1;
-        background: $background; color: $text-accent;
-    }
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._editing: Field | None = None
-
-    def compose(self) -> ComposeResult:
-        yield FieldLines()
-        editor = FieldEditor(compact=True, select_on_focus=False)
-        yield editor
-
-    @property
-    def lines(self) -> FieldLines:
-        """The lines."""
-        return self.query_one(FieldLines)
-
-    def edit(self, field: Field, typed: str) -> None:
-        """Begin to edit the field under the cursor; `typed` replaces its value."""
-        lines, editor = self.lines, self.query_one(FieldEditor)
-        self._editing = field
-        with self.prevent(Input.Changed):
-            editor.value = typed or field.value
-        editor.cursor_position = len(editor.value)
-        editor.styles.width = lines.value_width
-        editor.styles.offset = (LABEL + 4, lines.cursor - lines.scroll_offset.y)
-        editor.display = True
-        editor.focus()
-        if typed:
-            self.post_message(Edited(field, typed))
-
-    def finish(self, *, keep: bool) -> None:
-        """End the editing; without `keep` the value is what it was before."""
-        field, self._editing = self._editing, None
-        if field is None:
-            return
-        editor = self.query_one(FieldEditor)
-        editor.display = False
-        self.post_message(Edited(field, editor.value if keep else field.value))
-        self.lines.focus()
-
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        event.stop()
-        if self._editing is not None:
-            self.post_message(Edited(self._editing, event.value))
-
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.finish(keep=True)
-        self.lines.action_move(1)
-
-
-class FieldEditor(Input):
-    """The input over a value."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "keep", id="field.keep", tooltip="Keep the value."),
-        Binding("escape", "leave", "undo", id="field.undo", tooltip="Leave the value as it was."),
-        Binding("up", "step(-1)", show=False),
-        Binding("down,tab", "step(1)", show=False),
-    ]
-
-    @property
-    def _fields(self) -> Fields:
-        assert isinstance(self.parent, Fields)
-        return self.parent
-
-    def action_leave(self) -> None:
-        self._fields.finish(keep=False)
-
-    def action_step(self, by: int) -> None:
-        self._fields.finish(keep=True)
-        self._fields.lines.action_move(by)
-
-    def on_blur(self, event: events.Blur) -> None:
-        self._fields.finish(keep=True)
+def _completed(text: str, choices: Sequence[str]) -> str:
+    """Return the first choice that begins with a text, or holds it; else the text."""
+    text = text.strip()
+    if not text or text in choices:
+        return text
+    begin = (choice for choice in choices if choice.startswith(text.lower()))
+    hold = (choice for choice in choices if text.lower() in choice)
+    return next(begin, next(hold, text))
 
 
 def _cell(text: str, width: int) -> str:

@@ -18,6 +18,12 @@ def _always(binding: Binding) -> bool:
     return binding.id in ("app.help", "app.quit") or (binding.id or "").endswith(".back")
 
 
+def _rank(position: int, binding: Binding) -> int:
+    if position == 0:
+        return 0
+    return 1 if (binding.id or "").startswith("app.") else 2
+
+
 class KeyBar(Widget):
     """Keys and what they do, made from the bindings in force; a click presses the key."""
 
@@ -68,7 +74,9 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.enabled:
                 found.setdefault(active.binding.action + active.binding.description, active.binding)
-        return list(found.values())
+        # What the focused widget does first, then the screens to go to, then the rest.
+        order = sorted(enumerate(found.values()), key=lambda item: (_rank(*item), item[0]))
+        return [binding for _, binding in order]
 
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
         key = self.app.get_key_display(binding)
