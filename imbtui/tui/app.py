@@ -221,15 +221,14 @@ class ImbtuiApp(App[None]):
         """Return a sentence for each study that has nothing left to run."""
         sentences = []
         for study, variant in dict.fromkeys((row.get("study"), row.get("variant")) for row in ended):
-            rows = [
-                row for row in self.live.rows if (row.get("study"), row.get("variant")) == (study, variant)
+            states = [
+                row["state"]
+                for row in self.live.rows
+                if row.get("study") == study and row.get("variant") == variant
             ]
-            states = [row["state"] for row in rows]
             if not any(state in ("queued", "running") for state in states):
-                counts = ", ".join(
-                    f"{states.count(state)} {state}" for state in say.STATES if state in states
-                )
-                sentences.append(f"{study} is through: {counts}")
+                counts = [f"{states.count(state)} {state}" for state in say.STATES if state in states]
+                sentences.append(f"{study} is through: {', '.join(counts)}")
         return sentences
 
 

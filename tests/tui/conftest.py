@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime
 import json
 import math
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from imbtui import files
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
+from imbtui.tui.app import ImbtuiApp
 
 RECIPE = """
 title = "Long-tailed digits: CE, DRW, LDAM-DRW"
@@ -50,6 +54,10 @@ batch_size = 64
 """
 
 MakeRun = Callable[..., RunPaths]
+Opened = Callable[..., AbstractAsyncContextManager[tuple[ImbtuiApp, Pilot[None]]]]
+
+SMALL, LARGE = (80, 24), (200, 50)
+PATIENCE = 20.0  # seconds; the machine may be busy
 
 
 def rows_of(epochs: int, *, level: float = 0.7, every: int = 2) -> list[dict[str, Any]]:
@@ -181,9 +189,6 @@ def make_run(runs: RunsPaths) -> MakeRun:
     return make
 
 
-Gallery = Callable[[], RunsPaths]
-
-
 @pytest.fixture
 def gallery(runs: RunsPaths, make_run: MakeRun) -> RunsPaths:
     """A runs folder with every state in it."""
@@ -212,3 +217,45 @@ def gallery(runs: RunsPaths, make_run: MakeRun) -> RunsPaths:
             level=0.7 + seed / 50,
         )
     return runs
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], Any], *, patience: float = PATIENCE) -> None:
+    """Let the app work until a condition holds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"not reached:\n{screen_text(pilot)}"
+        await pilot.pause(0.02)
+
+
+def screen_text(pilot: Pilot[None]) -> str:
+    """Return what stands on the screen."""
+    strips = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+@pytest.fixture
+def wait() -> Callable[..., Any]:
+    """`await wait(pilot, condition)`."""
+    return until
+
+
+@pytest.fixture
+def shown() -> Callable[[Pilot[None]], str]:
+    """`shown(pilot)` is the text on the screen."""
+    return screen_text
+
+
+@pytest.fixture
+def opened() -> Opened:
+    """Open the dashboard over a runs folder, and wait until it has listed the runs."""
+
+    @asynccontextmanager
+    async def opening(
+        runs: RunsPaths, size: tuple[int, int] = SMALL
+    ) -> AsyncIterator[tuple[ImbtuiApp, Pilot[None]]]:
+        app = ImbtuiApp(runs)
+        async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: app.live.listed)
+            yield app, pilot
+
+    return opening
