@@ -13,6 +13,7 @@ from typing import Any
 
 from imbtui import index, store, submit
 from imbtui.cli.live import Lines
+from imbtui.cli.records import outcome
 from imbtui.cli.watch import Watched
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
@@ -83,7 +84,7 @@ def _train(
         # A result that could not be written leaves a run that its dead process would make crashed.
         how = view.state if view.state not in store.ACTIVE else "crashed"
         states.write_ended(run, attempt=attempt, how=how, reason=view.reason)
-        lines.tell(f"{run.id} {how}" + (f": {view.reason}" if view.reason else ""))
+        lines.tell(f"{run.id} {outcome(store.read(run))}")
 
 
 def _tell_progress(run: RunPaths, over: threading.Event, lines: Lines) -> None:

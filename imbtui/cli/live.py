@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui import text
 from imbtui.cli import output
+from imbtui.cli.records import outcome
 from imbtui.cli.watch import Watched
 from imbtui.files import printable
 
@@ -76,8 +77,7 @@ class Lines:
     def show(self, runs: Sequence[Watched], why: Mapping[str, str], changed: Sequence[Watched]) -> None:
         """Print what is new."""
         for run in changed:
-            reason = f": {run.view.reason}" if run.view.reason else ""
-            self.tell(f"{run.id} {run.view.state}{reason}")
+            self.tell(f"{run.id} {outcome(run.view)}")
         waits = next((why[run.id] for run in runs if run.view.state == "queued" and why.get(run.id)), "")
         training = [run for run in runs if run.view.state == "running"]
         if waits and waits != self._why and not training:

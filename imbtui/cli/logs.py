@@ -41,8 +41,10 @@ def command(
     if start and limit is None:
         output.say(f"Only the last {LINES} lines; --all shows the whole log.")
     if follow:
+        from imbtui.cli.records import outcome
+
         view = _follow(view, start)
-        output.say(f"{view.id} {view.state}" + (f": {view.reason}" if view.reason else ""))
+        output.say(f"{view.id} {outcome(view)}")
         if view.state in ("failed", "crashed"):
             raise typer.Exit(1)
     elif not _print_rest(view.path.log, start):

@@ -49,6 +49,17 @@ def condition(view: RunView) -> str:
     return f"running {share:.0%}".replace("%", " %") if share else "running"
 
 
+def outcome(view: RunView) -> str:
+    """Return what became of a run, in one phrase: `finished in 3.2 s, balanced accuracy 0.712`."""
+    if view.state != "finished":
+        return view.state + (f": {view.reason}" if view.reason else "")
+    parts = ["finished" + (f" in {text.duration(view.seconds)}" if view.seconds is not None else "")]
+    balanced = view.metrics.get("test/balanced_accuracy")
+    if isinstance(balanced, float):
+        parts.append(f"balanced accuracy {text.number(balanced, 3)}")
+    return ", ".join(parts)
+
+
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that are one number each."""
     return {

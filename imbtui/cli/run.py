@@ -14,6 +14,7 @@ from imbtui.errors import UserError
 if TYPE_CHECKING:
     from imbtui.paths import RunsPaths
     from imbtui.recipe import Study
+    from imbtui.store import RunView
     from imbtui.submit import Entry
 
 EXAMPLES = (
@@ -21,7 +22,7 @@ EXAMPLES = (
     "imbtui run cao2019/quick --seeds 0-4 --set train.epochs=20",
     "imbtui run my-study.toml --gpus 0,1 --detach",
 )
-MOST_LOGS = 3  # failed runs whose log is shown
+MOST_REASONS = 3  # different reasons of failures whose logs are shown
 FAILED = ("failed", "crashed")
 
 
@@ -75,6 +76,8 @@ def command(
         check_claims(study.record())
         for warning in study.warnings:
             output.say(f"warning: {study.name}: {warning}")
+    if strangers := _from_outside(studies):
+        output.say(f"this runs code from outside imbtui: {', '.join(strangers)}")
     paths = options.runs_paths(runs)
     try:
         submit.check(studies, device)
@@ -88,6 +91,20 @@ def command(
         return
     code = _execute(paths, studies, planned, device, detach=detach, here=here, json=json)
     raise typer.Exit(code)
+
+
+def _from_outside(studies: Sequence[Study]) -> list[str]:
+    """Return the plug-ins of runs that are not imbtui's."""
+    from imbtui.plugins import is_outside
+
+    found: dict[str, None] = {}
+    for study in studies:
+        for recipe in (planned.recipe for planned in study.runs):
+            several = [*recipe.corruptions, *recipe.methods, *recipe.probes]
+            for plugin in (recipe.dataset, recipe.model, recipe.loss, *several):
+                if is_outside(plugin.name):
+                    found[plugin.name] = None
+    return list(found)
 
 
 def _print_plan(entries: Sequence[Entry], json: bool) -> None:
@@ -184,9 +201,8 @@ def _tell_reused(entries: Sequence[Entry]) -> None:
     ):
         ids = _ids([entry for entry in entries if entry.status == status])
         if ids:
-            named = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
             verb = sentence.format("is" if len(ids) == 1 else "are")
-            output.say(f"{text.plural(len(ids), 'run')} {verb}: {named}")
+            output.say(f"{text.plural(len(ids), 'run')} {verb}: {_named(ids)}")
 
 
 def _print_detached(paths: RunsPaths, ids: Sequence[str], json: bool) -> None:
@@ -228,12 +244,7 @@ def _finish(
                 if judged:
                     output.line()
                     conclude.print_verdicts(judged)
-    for view in failed[:MOST_LOGS]:
-        _complain(view)
-    if len(failed) > MOST_LOGS:
-        output.say(
-            f"{len(failed) - MOST_LOGS} more failed; `imbtui ls --where 'state in [failed, crashed]'`."
-        )
+    _complain(failed)
     stopped = [view for view in views if view.state == "stopped"]
     if stopped:
         one = stopped[0].id if len(stopped) == 1 else "RUN..."
@@ -245,10 +256,24 @@ def _finish(
     return 130 if stopped else 0
 
 
-def _complain(view: Any) -> None:
+def _complain(failed: Sequence[RunView]) -> None:
+    """Say which runs failed, and show the end of one log for each different reason."""
     from imbtui import files, text
+    from imbtui.cli.records import outcome
     from imbtui.cli.show import LOG_LINES
 
-    output.say(f"{view.id} {view.state}" + (f": {view.reason}" if view.reason else ""))
-    for line in files.last_lines(view.path.log, LOG_LINES):
-        output.say(f"  {text.log_line(line)}")
+    alike: dict[str, list[RunView]] = {}
+    for view in failed:
+        alike.setdefault(outcome(view), []).append(view)
+    for what, (first, *others) in list(alike.items())[:MOST_REASONS]:
+        output.say(f"{first.id} {what}")
+        for line in files.last_lines(first.path.log, LOG_LINES):
+            output.say(f"  {text.log_line(line)}")
+        if others:
+            output.say(f"  The same became of {len(others)} more: {_named([view.id for view in others])}")
+    if len(alike) > MOST_REASONS:
+        output.say("More failed for other reasons: imbtui ls --where 'state in [failed, crashed]'")
+
+
+def _named(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")

@@ -223,3 +223,18 @@ def test_interrupting_ones_own_runs_stops_them_with_a_checkpoint(
     assert [view.state for view in views(runs)] == ["stopped", "stopped"]
     assert any(any(view.path.checkpoints.iterdir()) for view in views(runs) if view.path.checkpoints.is_dir())
     assert "imbtui resume" in err
+
+
+def test_code_from_outside_runs_only_with_permission_and_is_named(
+    call: Call, recipe: Path, runs: RunsPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "strange_plugin.py").write_text(
+        "class Strange:\n    def __init__(self, class_counts, *, at: int = 3) -> None: ...\nbuild = Strange\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arguments = ("run", str(recipe), "--dry-run", "--set", "loss.name=strange_plugin:Strange")
+    assert call(*arguments).code == 2
+    answer = call(*arguments, "--allow-plugins")
+    assert answer.code == 0
+    assert "outside imbtui: strange_plugin:Strange" in answer.err
+    assert "strange_plugin" not in sys.modules
