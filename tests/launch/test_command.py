@@ -46,8 +46,7 @@ def test_the_users_own_accelerate_configuration_changes_nothing(
     )
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     (tmp_path / "shown.py").write_text(
-        "import json, os, sys\n"
-        "print(json.dumps([sys.argv[1:], dict(os.environ)]))"
+        "import json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     wanted = order(tmp_path, module="shown", threads=3)

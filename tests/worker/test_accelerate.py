@@ -58,7 +58,10 @@ def test_two_launches_of_two_ranks_at_once_meet_at_different_ports_and_end_apart
     assert sorted(box.starts(stopped)) == ["start 1 0", "start 1 1"]
 
 
-def kill(box: Box, processes: int, victims: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("victims", ["trainer", "launcher", "both"])
+def test_whoever_is_killed_the_run_is_a_crash_and_resumable(box: Box, processes: int, victims: str) -> None:
     run = box.submit(steps=100_000, helper=True, submit={"processes": processes})
     worker.ensure(box.runs)
     found = wait_for_ranks(box, run, processes)
@@ -74,17 +77,6 @@ def kill(box: Box, processes: int, victims: str) -> None:
     worker.request_stop(box.runs, run.id)
     box.wait(lambda: box.state(run) == "stopped")
     wait_until_nothing_is_left(box)
-
-
-def test_killing_the_launcher_alone_leaves_nothing_behind(box: Box) -> None:
-    kill(box, 1, "launcher")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize("victims", ["trainer", "launcher", "both"])
-def test_whoever_is_killed_the_run_is_a_crash_and_resumable(box: Box, processes: int, victims: str) -> None:
-    kill(box, processes, victims)
 
 
 @pytest.mark.slow
