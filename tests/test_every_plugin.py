@@ -24,6 +24,19 @@ REQUIRED: dict[str, str] = {
     "corruptions.label_noise": '{kind = "symmetric", rate = 0.2}',
     "corruptions.subset": "{n = 100}",
     "methods.lottery": "{rounds = 1}",
+    "methods.group_dro": '{by = "class"}',
+}
+# What a plug-in asks of the rest of the recipe.
+GAUSSIAN = ["dataset.name=gaussian_mixture"]
+GROUPS = [*GAUSSIAN, "dataset.form=groups"]
+SURROUNDINGS: dict[str, list[str]] = {
+    "binary_vs": GAUSSIAN,
+    "group_vs": GROUPS,
+    "group_vs_official": GROUPS,
+    "group_metrics": GROUPS,
+    "separator": [*GAUSSIAN, "model.name=linear"],
+    "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
+    "balanced_svm": GAUSSIAN,
 }
 TOML = """
 title = "three steps"
@@ -68,7 +81,7 @@ def timeless(line: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", plugins.names("loss"))
 def test_every_loss(make_runs: MakeRuns, train: Train, name: str) -> None:
-    trains_and_restarts(make_runs, train, f"loss.name={name}")
+    trains_and_restarts(make_runs, train, f"loss.name={name}", *SURROUNDINGS.get(name, []))
 
 
 @pytest.mark.parametrize("head", ["linear", "cosine"])
@@ -83,7 +96,8 @@ def test_every_model_with_every_head(make_runs: MakeRuns, train: Train, name: st
 def test_every_corruption_method_and_probe(
     make_runs: MakeRuns, train: Train, kind_and_name: tuple[str, str]
 ) -> None:
-    trains_and_restarts(make_runs, train, added(*kind_and_name))
+    surroundings = SURROUNDINGS.get(kind_and_name[1], [])
+    trains_and_restarts(make_runs, train, added(*kind_and_name), *surroundings)
 
 
 @pytest.mark.parametrize(
