@@ -6,6 +6,7 @@ needs when it is called.
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ PANELS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 LONGEST_COMPLAINT = 12  # lines
 
+# The disk is full, or something may not be written: no fault of the program's.
+_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 # The base of everything typer itself raises about a command line.
 _UsageProblem: Any = typer.BadParameter.__bases__[0].__bases__[0]
 
@@ -117,8 +120,8 @@ def _main(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code.
 
-    Errors of the user's become one complaint on stderr and 2; errors of the program pass through with
-    their traceback.
+    What the user or the machine is to blame for becomes one complaint on stderr and 2; errors of the
+    program pass through with their traceback.
 
     Args:
         arguments: default: those of the process.
@@ -137,6 +140,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except OSError as error:
+        if error.errno not in _NOT_OURS and not isinstance(error, TimeoutError):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(where + (error.strerror or str(error)))
+        return 2
     return code if isinstance(code, int) else 0
 
 

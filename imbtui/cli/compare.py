@@ -14,7 +14,7 @@ EXAMPLES = ("imbtui compare @last @~1", "imbtui compare 1 2 3 --json")
 
 
 def command(run: options.ManyRuns, runs: options.Runs = None, json: options.Json = False) -> None:
-    """Compare runs: the recipe keys in which they differ, and their metrics side by side."""
+    """Compare runs: recipe keys that differ, metrics side by side."""
     from imbtui import store
     from imbtui.report import compare
 

@@ -9,7 +9,7 @@ EXAMPLES = ("imbtui doctor", "imbtui doctor --json")
 
 
 def command(runs: options.Runs = None, json: options.Json = False) -> None:
-    """Check this machine and the runs folder, and say what to do about what is wrong."""
+    """Check this machine and the runs folder; say what to do."""
     from rich.text import Text
 
     from imbtui import doctor, text

@@ -29,9 +29,10 @@ def command(
     every: Annotated[bool, typer.Option("--all", "-a", help="The whole log.")] = False,
     runs: options.Runs = None,
 ) -> None:
-    """Print a run's log: in a terminal its last 200 lines, into a pipe all of it.
+    """Print a run's log.
 
-    With -f, the exit code is 1 if the run fails or crashes.
+    In a terminal its last 200 lines, into a pipe all of it. With -f, the exit code is 1 if the run fails
+    or crashes.
     """
     from imbtui import store
 

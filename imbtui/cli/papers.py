@@ -25,7 +25,7 @@ def command(
     runs: options.Runs = None,
     json: options.Json = False,
 ) -> None:
-    """List the sixteen papers: recipes, verdict so far, reported beside measured."""
+    """List the sixteen papers: verdict so far, reported beside measured."""
     from imbtui.papers import BY_SLUG, PAPERS
 
     if slug is not None and slug not in BY_SLUG:

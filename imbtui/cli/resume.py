@@ -8,7 +8,10 @@ EXAMPLES = ("imbtui resume @last", "imbtui resume 2 5")
 
 
 def command(run: options.ManyRuns, runs: options.Runs = None) -> None:
-    """Queue stopped, failed or crashed runs again; they go on from their newest checkpoint."""
+    """Queue runs again that did not finish.
+
+    They go on from their newest checkpoint.
+    """
     from imbtui import index, store, worker
 
     paths = options.runs_paths(runs)

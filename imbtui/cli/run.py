@@ -53,7 +53,7 @@ def command(
     runs: options.Runs = None,
     json: options.Json = False,
 ) -> None:
-    """Run recipes: queue their runs, follow them, print a table and the verdict on their claims.
+    """Run recipes: queue, follow, then print table and verdict.
 
     Runs that finished before are reused. Ctrl-C stops the runs after a checkpoint, a second Ctrl-C leaves
     them to the worker; so does closing the terminal.

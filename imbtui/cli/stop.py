@@ -8,7 +8,7 @@ EXAMPLES = ("imbtui stop @last", "imbtui stop 1 2 3")
 
 
 def command(run: options.ManyRuns, runs: options.Runs = None) -> None:
-    """Stop runs: queued ones leave the queue, running ones write a checkpoint first."""
+    """Stop runs; those under way write a checkpoint first."""
     from imbtui import store, worker
 
     paths = options.runs_paths(runs)

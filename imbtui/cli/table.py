@@ -44,7 +44,10 @@ def command(
     runs: options.Runs = None,
     json: options.Json = False,
 ) -> None:
-    """Print a metric as rows by columns: mean ± sd over seeds, n, and the paper's number beside it."""
+    """Print a study's results as rows by columns.
+
+    A cell holds mean ± sd over seeds, n, and the paper's number.
+    """
     from imbtui import metrics
     from imbtui.cli import conclude, studies
     from imbtui.members import members_of

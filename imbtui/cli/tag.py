@@ -39,7 +39,10 @@ def command(
     remove: Annotated[list[str] | None, typer.Option("--remove", metavar="TAG", hidden=True)] = None,
     runs: options.Runs = None,
 ) -> None:
-    """Tag a run: +a adds the tag a, -b takes b away; without either, print its tags."""
+    """Add tags to a run (+a) or take them away (-b).
+
+    Without either, its tags are printed.
+    """
     from imbtui import index, store
 
     paths = options.runs_paths(runs)

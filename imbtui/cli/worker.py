@@ -10,7 +10,7 @@ from imbtui.cli import options, output
 
 group = typer.Typer(
     invoke_without_command=True,
-    help="Start, stop or ask after the worker of this machine and runs folder.",
+    help="Show, start or stop the worker of this machine.",
     epilog=options.examples("imbtui worker status", "imbtui worker stop"),
 )
 

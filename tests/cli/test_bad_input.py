@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import submit
+from imbtui import store, submit
 from imbtui.paths import RunPaths, RunsPaths
 
 Call = Callable[..., Any]
@@ -263,6 +263,26 @@ def test_a_run_folder_without_a_submission_is_shown_as_damaged(call: Call, done:
     answer = call("show", done[0].id)
     assert answer.code == 0
     assert "damaged" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/x/notes.toml"), ("/x/notes.toml", "No space left")),
+        (PermissionError(13, "Permission denied", "/x"), ("/x", "Permission denied")),
+        (TimeoutError("/x/.lock is held by another process"), ("held by another process",)),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_no_bug(
+    call: Call, done: list[RunPaths], monkeypatch: pytest.MonkeyPatch, error: OSError, words: tuple[str, ...]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(store, "write_notes", refuse)
+    answer = call("note", "@last", "text")
+    assert answer.code == 2
+    assert_one_complaint(answer.err, words)
 
 
 def test_errors_of_the_program_keep_their_traceback(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
