@@ -34,7 +34,10 @@ def _start(runs: options.Runs = None) -> None:
 
 @group.command("stop", epilog=options.examples("imbtui worker stop"))
 def _stop(runs: options.Runs = None) -> None:
-    """End the worker; runs under way go on, queued ones wait."""
+    """End the worker; runs under way go on, queued ones wait.
+
+    An `imbtui run` that still follows its runs starts it again; `imbtui queue pause` keeps them waiting.
+    """
     from imbtui import worker
 
     ended = worker.stop_worker(options.runs_paths(runs))

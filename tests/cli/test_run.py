@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,6 +163,29 @@ def test_a_reader_that_leaves_ends_neither_the_runs_nor_the_wait(
     answer = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert [view.state for view in views(runs)] == ["finished", "finished"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clean_end")
+def test_in_a_terminal_a_table_is_redrawn(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
+    follower = subprocess.Popen(
+        [*COMMAND, "run", str(recipe), "--cpu", "--seeds", "0"],
+        stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": "xterm-256color"},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # the other end is closed when the command ends
+        while chunk := os.read(ours, 1 << 16):
+            seen += chunk
+    assert follower.wait(PATIENCE) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+    for word in ("2 queued", "running", "2 finished", "LDAM above CE", *store.list_ids(runs)):
+        assert word in text
+    assert b"\x1b[?25h" in seen, "the cursor is shown again"
+    assert max(len(line) for line in text.replace("\r", "\n").split("\n")) <= 80
 
 
 LONG = ("--set", "train.epochs=100000", "--seeds", "0", "--cpu")
