@@ -392,6 +392,9 @@ def _state(run: RunPaths, state: Any, attempt: int) -> tuple[str, str]:
     ranks = registered(run, attempt)
     if any(rank.alive() for rank in ranks):
         return "running", ""
+    strangers = {rank.host for rank in ranks if not rank.local}
+    if strangers:
+        return "running", _phrase(f"on {', '.join(sorted(strangers))}, as far as can be told from here")
     if ranks:
         # The result is written before a rank leaves, so it is looked for once more.
         late = files.read_json(run.result)

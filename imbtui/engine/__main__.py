@@ -24,26 +24,39 @@ def main(arguments: list[str]) -> int:
     """Train the given run folders one after another; return 0 when none of them failed."""
     runs = [RunPaths(Path(argument).absolute()) for argument in arguments]
     launcher = os.getppid()
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     _warm_up()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return _train_together(runs)
     failed = 0
     for run in runs:
         if os.getppid() != launcher:
             return 1  # the worker ends a launch without its launcher: a run begun now would be lost
-        if session.is_done(run):
-            continue
-        provenance = session.provenance(_source_folder(run))
-        if several:
-            _redirect(run.log)
-            failed += _train(run, provenance)
-        else:
-            failed += _train_in_child(run, provenance)
-    if several:
-        import torch.distributed
+        if not session.is_done(run):
+            failed += _train_in_child(run, session.provenance(_source_folder(run)))
+    return 1 if failed else 0
 
-        # Left to the interpreter's exit, the group's threads abort the process.
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+
+def _train_together(runs: list[RunPaths]) -> int:
+    """Train runs on all processes of this launch; rank 0 decides which of them are begun."""
+    import torch.distributed
+    from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list, parse_flag_from_env
+
+    rank = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU")).process_index
+    failed = 0
+    for run in runs:
+        attempt = session.attempt_of(run)
+        stop_flag = session.catch_stop()
+        begun = [rank == 0 and not session.is_done(run) and session.claim(run, rank, attempt)]
+        broadcast_object_list(begun)
+        if not begun[0]:
+            continue
+        if rank:
+            session.register(run, rank, attempt)
+        _redirect(run.log)
+        failed += _train(run, attempt, stop_flag, session.provenance(_source_folder(run)))
+    # Left to the interpreter's exit, the group's threads abort the process.
+    torch.distributed.destroy_process_group()
     return 1 if failed else 0
 
 
@@ -64,7 +77,11 @@ def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
         try:
             os.setsid()
             _redirect(run.log)
-            status = _train(run, provenance)
+            attempt = session.attempt_of(run)
+            stop_flag = session.catch_stop()
+            status = 0
+            if session.claim(run, 0, attempt):
+                status = _train(run, attempt, stop_flag, provenance)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -84,12 +101,8 @@ def _note_signal(log: Path, number: int) -> None:
         writer.close()
 
 
-def _train(run: RunPaths, provenance: dict[str, Any]) -> int:
+def _train(run: RunPaths, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> int:
     os.environ[session.RUN_MARK] = run.id
-    attempt = session.attempt_of(run)
-    stop_flag = session.catch_stop()
-    if not session.claim(run, int(os.environ.get("RANK", "0")), attempt):
-        return 0
     state = session.train_run(run, attempt=attempt, stop_flag=stop_flag, provenance=provenance)
     return 1 if state == "failed" else 0
 

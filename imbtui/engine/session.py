@@ -100,7 +100,8 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
     from imbtui.engine.fit import Stopped
     from imbtui.recipe.read import read_resolved
 
-    state, reason, main, under_way = "failed", "it ended without saying why", True, None
+    state, reason, under_way = "failed", "it ended without saying why", None
+    main = os.environ.get("RANK", "0") == "0"
     try:
         recipe = read_resolved(run.recipe)
         if recipe.train.threads:
@@ -108,7 +109,6 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
 
             torch.set_num_threads(recipe.train.threads)
         accelerator = make_accelerator(recipe)
-        main = accelerator.is_main_process
         under_way = build(recipe, run, accelerator, stop_flag)
         if main:
             files.write_json(run.env, provenance | _of_run(under_way), durable=False)
