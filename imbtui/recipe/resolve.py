@@ -59,8 +59,7 @@ def resolve(
         "split_seed": tables.get("split_seed", "seed"),
     }
     for key in ("dataset", "model", "loss"):
-        table = tables.get(key, {"name": "cross_entropy"} if key == "loss" else None)
-        resolved[key] = _plugin(key, table, f"{where}, {key}", allow_plugins)
+        resolved[key] = _plugin(key, tables.get(key), f"{where}, {key}", allow_plugins)
     for key in ("corruptions", "methods", "probes"):
         members = tables.get(key, [])
         if not isinstance(members, list):

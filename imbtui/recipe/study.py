@@ -146,6 +146,7 @@ def parse_study(
         raise UserError(f"not valid TOML: {_lower(str(error))}", where=where) from None
     document = check(Document, raw, where)
     tables = {key: value for key, value in raw.items() if key not in overrides.STUDY_KEYS}
+    tables.setdefault("loss", {"name": "cross_entropy"})
     arms = [_arm(a, f"{where}, arms") for a in document.arms]
     labels = [arm.label for arm in arms]
     for label in labels:
