@@ -202,14 +202,18 @@ class Form:
             but: leave this field's change out.
         """
         edits = {key: value for key, value in self.edits.items() if key != but and key not in NOT_SET}
-        off = {knob.member: knob for knob in KNOBS if knob.is_off(edits.get(knob.key))}
+        # At ratio 1, noise 0 or no round the plug-in goes.
+        off = {knob.member: knob.key for knob in KNOBS if knob.is_off(edits.get(knob.key))}
+        off |= {
+            key: key for key, value in edits.items() if key.split(".")[0] in _MEMBERS and value == "false"
+        }
         found: list[str] = []
         # A member is put there, or taken out, before its options are set.
         for key in sorted(edits, key=lambda key: key.count(".")):
             member = ".".join(key.split(".")[:2])
             if member in off:
-                # At ratio 1, noise 0 or no round the plug-in goes; what is not there needs no removing.
-                if key == off[member].key and self._is_there(member):
+                # What is not there needs no removing.
+                if key == off[member] and self._is_there(member):
                     found.append(f"{member}=false")
             elif key != NOISE_KIND or self._is_there(member) or edits.keys() & {member, NOISE.key}:
                 found.append(f"{key}={edits[key]}")

@@ -5,13 +5,18 @@ The functions take time and are called in threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 from imbtui.recipe import Study, parse_study
 from imbtui.text import plural
 from imbtui.tui.form import DEVICES, RERUN, SEEDS, Form
+
+if TYPE_CHECKING:
+    from imbtui.submit import Entry
 
 MOST_COMPARED = 64  # runs that are compared with finished ones while the user types
 
@@ -66,7 +71,7 @@ def check(runs: RunsPaths, request: Request) -> Checked:
         sentence = _product(study, len(seeds), count)
         if count <= MOST_COMPARED and request.edits.get(RERUN) != "true":
             entries = submit.plan(runs, [_study(request, chosen)])
-            sentence += _known([entry.status for entry in entries])
+            sentence += _known(entries)
     except UserError as error:
         return Checked(str(error), wrong=True, key=key or error.where.rpartition(", ")[2])
     return Checked(sentence, warnings=study.warnings)
@@ -87,13 +92,12 @@ def launch(runs: RunsPaths, request: Request) -> list[tuple[str, str]]:
     submit.check([study], device)
     planned = submit.plan(runs, [study], rerun=request.edits.get(RERUN) == "true")
     entries = submit.submit(runs, planned, device=device)
-    states = [entry.status for entry in entries]
-    if any(state != "reused" for state in states):
+    if any(entry.status != "reused" for entry in entries):
         worker.ensure(runs)
-    new = states.count("new")
+    new = len({entry.planned.digest for entry in entries if entry.status == "new"})
     if new == 0:
-        return [(f"nothing new to train{_known(states)}", "warning")]
-    return [(f"{plural(new, 'run')} queued{_known(states)}", "information")]
+        return [(f"nothing new to train{_known(entries)}", "warning")]
+    return [(f"{plural(new, 'run')} queued{_known(entries)}", "information")]
 
 
 def _study(request: Request, seeds: list[int] | None) -> Study:
@@ -131,8 +135,13 @@ def _product(study: Study, seeds: int, count: int) -> str:
     return plural(count, "run") + (": " + " × ".join(parts) if len(parts) > 1 else "")
 
 
-def _known(states: list[str]) -> str:
+def _known(entries: Sequence[Entry]) -> str:
+    """Return what of the runs needs no training: `; 2 finished before, reused`."""
+    states = [entry.status for entry in entries]
     parts = []
+    same = states.count("new") - len({e.planned.digest for e in entries if e.status == "new"})
+    if same:
+        parts.append(f"{same} the same as another of them, trained once")
     if states.count("reused"):
         parts.append(f"{states.count('reused')} finished before, reused")
     if states.count("joined"):

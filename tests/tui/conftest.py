@@ -157,7 +157,9 @@ def make_run(runs: RunsPaths) -> MakeRun:
                 durable=False,
             )
             write_rows(run, rows)
-            run.log.write_text("".join(f"epoch {row['epoch']}: loss {row['train/loss']:.3f}\n" for row in rows))
+            run.log.write_text(
+                "".join(f"epoch {row['epoch']}: loss {row['train/loss']:.3f}\n" for row in rows)
+            )
         if state in ("running", "crashed"):
             me = Identity.mine().to_json()
             if state == "crashed":
@@ -194,7 +196,9 @@ def gallery(runs: RunsPaths, make_run: MakeRun) -> RunsPaths:
     """A runs folder with every state in it."""
     make_run("qdrwab-ldam-drw-s1", "queued", seed=1, minutes_ago=1.5)
     make_run("rldama-ldam-drw-s0", "running", seed=0, minutes_ago=1.6)
-    make_run("fdrwaa-drw-s0", "finished", arm="DRW", seed=0, minutes_ago=3.5, level=0.62, loss="cross_entropy")
+    make_run(
+        "fdrwaa-drw-s0", "finished", arm="DRW", seed=0, minutes_ago=3.5, level=0.62, loss="cross_entropy"
+    )
     make_run("fdrwab-drw-s1", "finished", arm="DRW", seed=1, minutes_ago=3.6, level=0.6, tags=["baseline"])
     make_run("fceaaa-ce-s0", "finished", arm="CE", seed=0, minutes_ago=4.5, level=0.55, loss="cross_entropy")
     make_run("sceaab-ce-s1", "stopped", arm="CE", seed=1, minutes_ago=4.6, level=0.55)

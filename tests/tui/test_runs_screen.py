@@ -52,7 +52,15 @@ async def test_keys_move_the_cursor(gallery: RunsPaths, opened: Any) -> None:
     async with opened(gallery) as (app, pilot):
         table = app.screen.query_one(RunsTable)
         ids = [row["id"] for row in table.rows]
-        for key, position in (("j", 1), ("k", 0), ("end", 13), ("home", 0), ("G", 13), ("g", 0), ("pagedown", 13)):
+        for key, position in (
+            ("j", 1),
+            ("k", 0),
+            ("end", 13),
+            ("home", 0),
+            ("G", 13),
+            ("g", 0),
+            ("pagedown", 13),
+        ):
             await pilot.press(key)
             assert table.row["id"] == ids[position], key
 
@@ -62,7 +70,7 @@ async def test_a_long_list_scrolls_with_the_cursor(
 ) -> None:
     for number in range(60):
         make_run(f"run{number:03d}-a-s{number}", "queued", seed=number, minutes_ago=number)
-    async with opened(runs) as (app, pilot):
+    async with opened(runs) as (_, pilot):
         await pilot.press("end")
         await pilot.pause()
         lines = shown(pilot).splitlines()

@@ -33,16 +33,18 @@ class RecipeLine:
     """A recipe to choose.
 
     Attributes:
-        says: what the first of its claims says; or why it cannot be read.
         size: how many runs it makes.
+        says: what the first of its claims says.
+        trouble: why it cannot be read; empty when it can.
     """
 
     name: str
     path: Path
     title: str
     paper: str
-    size: str
-    says: str
+    size: str = ""
+    says: str = ""
+    trouble: str = ""
 
 
 class RecipesFound(Message, bubble=False):
@@ -70,6 +72,7 @@ class NewRun(Screen[None]):
     NewRun > Input.-textual-compact { height: 1; background: $surface; margin-bottom: 1; padding: 0 1; }
     NewRun > OptionList.-textual-compact {
         height: 1fr; border: none; padding: 0 1; background: $background;
+        text-wrap: nowrap; text-overflow: ellipsis;
     }
     NewRun > OptionList > .option-list--option-highlighted { background: $primary 32%; color: $foreground; }
     """
@@ -156,7 +159,7 @@ def find_recipes() -> list[RecipeLine]:
         try:
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            found.append(RecipeLine(name, path, "cannot be read", "", "", printable(str(error))))
+            found.append(RecipeLine(name, path, "", "", trouble=printable(str(error))))
             continue
         claims = raw.get("claims")
         first = claims[0].get("says", "") if isinstance(claims, list) and claims else ""
@@ -189,10 +192,11 @@ def _prompt(recipe: RecipeLine) -> Content:
     """Return two lines: name and size; title and first claim."""
     paper = f"   after {recipe.paper}" if recipe.paper else ""
     says = f"\n  claims: {recipe.says}" if recipe.says else ""
+    title = f"cannot be read: {recipe.trouble}" if recipe.trouble else recipe.title
     return Content.assemble(
         (recipe.name, "bold $text-primary"),
         (f"   {recipe.size}{paper}", "$foreground-muted"),
-        f"\n  {recipe.title}",
+        (f"\n  {title}", "$text-error" if recipe.trouble else ""),
         (says, "$foreground-muted"),
         "\n",
     )
