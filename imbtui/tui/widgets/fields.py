@@ -222,7 +222,13 @@ class Fields(ScrollView, can_focus=True):
     def action_erase_all(self) -> None:
         self._set("", 0)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
+        # Left to themselves, keys with a binding go round by the app and arrive behind letters typed later.
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if await self.app.run_action(binding.action, self):
+                event.stop()
+                event.prevent_default()
+                return
         if event.is_printable and event.character:
             event.stop()
             event.prevent_default()
