@@ -141,12 +141,14 @@ def _check(
     """Validate recipes without running anything."""
     from imbtui import text
     from imbtui.recipe import load_study
+    from imbtui.verdict import check_claims
 
     found: list[dict[str, Any]] = []
     complaints = []
     for reference in recipes:
         try:
             study = load_study(reference, allow_plugins=allow_plugins)
+            check_claims(study.record())
         except UserError as error:
             complaints.append(output.complaint(error))
             found.append({"recipe": reference, "ok": False, "error": str(error), "warnings": []})
