@@ -17,7 +17,8 @@ class VS(nn.Module):
     | 0, above 0 | logit adjustment (with tau 1: balanced softmax) |
     | above 0, 0 | CDT |
 
-    The sample weights omega of the paper are the method `class_weights`.
+    The sample weights omega of the paper are the method `class_weights`; its code's "mixed" mode, plain
+    cross-entropy in the first six epochs, is `loss.start_epoch = 6`.
 
     Args:
         class_counts: training examples a class, (K,); all above 0.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Probe
@@ -49,8 +49,20 @@ class PredictionRate(Probe):
         with evaluating(objective) as model:
             for name in self.names:
                 predicted = torch.cat([model(b.x).argmax(-1) for b in self.context.batches(name)])
-                shares.append((predicted == self.label).double().mean())
+                shares.append(assigned_share(predicted, self.label))
         return dict(zip(self.names, torch.stack(shares).tolist(), strict=True))
+
+
+def assigned_share(predicted: Tensor, label: int) -> Tensor:
+    """Return the share of points that are assigned to a class, a scalar (byrd2019 §6).
+
+    The weight effect, or spread, of a ratio r is this share under r:1 minus that under 1:r.
+
+    Args:
+        predicted: classes, (N,) int64.
+        label: the class.
+    """
+    return (predicted == label).double().mean()
 
 
 build = PredictionRate

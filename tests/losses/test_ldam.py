@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from imbtui.engine.objective import reduce_losses
-from imbtui.losses.ldam import LDAM, ldam_loss, ldam_margins
+from imbtui.losses.ldam import LDAM, ldam_hinge_loss, ldam_loss, ldam_margins
 from imbtui.numerics.class_weights import class_weights
 
 COUNTS = torch.tensor([100, 10, 1])
@@ -61,3 +61,18 @@ def test_classes_without_examples_have_the_largest_margin_and_change_no_other() 
     close(some, [0.158114, 0.5, 0.281171, 0.5, 0.5])
     close(ldam_margins(torch.tensor([100, 0]), 0.5), [0.5, 0.5])
     close(ldam_margins(torch.tensor([0, 0]), 0.5), [0.5, 0.5])
+
+
+def test_hinge() -> None:
+    """cao2019 §2.1: max(0, largest other logit - z_y + m_y)."""
+    logits = torch.tensor([[2.0, 0.5, 1.9], [0.1, 0.3, 0.9], [5.0, 0.0, 0.0]], dtype=torch.float64)
+    targets = torch.tensor([0, 2, 0])
+    margins = ldam_margins(COUNTS, 0.5)
+    expected = [1.9 - 2.0 + float(margins[0]), 0.0, 0.0]
+    close(LDAM(COUNTS, form="hinge")(logits, targets), expected)
+    active = torch.tensor([[0.2, 0.9, -1.0], [0.7, 0.4, 0.1]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: ldam_hinge_loss(z, torch.tensor([0, 2]), margins), active)
+    extreme = torch.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
+    LDAM(COUNTS, form="hinge")(extreme, torch.tensor([1])).sum().backward()
+    assert extreme.grad is not None
+    assert extreme.grad.isfinite().all()
