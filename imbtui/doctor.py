@@ -14,7 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from imbtui import files, gpus, index, paths, plugins, queue, store, submit, worker
+from imbtui import config, files, gpus, index, paths, plugins, queue, store, submit, worker
+from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 
 LITTLE_SPACE = 2 << 30  # bytes
@@ -58,6 +59,7 @@ def examine(runs: RunsPaths) -> list[Check]:
         _gpus,
         _torch,
         _logout,
+        _configuration,
         lambda: _folder(runs),
         lambda: _locks(runs),
         lambda: _disk(runs),
@@ -141,6 +143,17 @@ def _logout() -> Check:
         "this system ends your processes when you log out, runs included (KillUserProcesses=yes)",
         "loginctl enable-linger",
     )
+
+
+def _configuration() -> Check:
+    shown = files.printable(str(config.path()))
+    try:
+        found = config.load()
+    except UserError as error:
+        return Check("configuration", False, str(error), f"Mend {shown}, or remove it.")
+    said = [f"ended runs are told to {found.notify[0]}"] if found.notify else []
+    said += [f"{', '.join(found.plugins)} may be run"] if found.plugins else []
+    return Check("configuration", True, f"{shown}: {'; '.join(said)}" if said else f"none ({shown})")
 
 
 def _command_output(*command: str) -> str | None:

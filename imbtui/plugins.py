@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imbtui import option_types
+from imbtui import config, option_types
 from imbtui.errors import UserError, did_you_mean
 
 FOLDERS = {
@@ -67,14 +67,15 @@ def check_name(kind: str, name: str, *, where: str, allow_outside: bool = False)
     """Check that a plug-in of this name exists.
 
     Raises:
-        UserError: it does not, it is a path, or it lies outside the package without permission.
+        UserError: it does not, it is a path, or it lies outside the package and neither the caller nor
+            the user's configuration permits that.
     """
     if is_outside(name):
-        if not allow_outside:
+        if not allow_outside and not config.load().allows(name):
             raise UserError(
                 f'"{name}" is code from outside imbtui and would be run',
                 where=where,
-                hint="Pass --allow-plugins if you trust it.",
+                hint="Pass --allow-plugins if you trust it, or list it in the configuration file.",
             )
         _find_outside(name, where)
         return

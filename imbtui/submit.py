@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtui import files, paths, plugins
+from imbtui import config, files, paths, plugins
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 
@@ -104,8 +104,9 @@ def check(studies: Sequence[Study], device: list[int] | str | None) -> None:
         device: GPU indices, `"cpu"`, or None for what each recipe says.
 
     Raises:
-        UserError: data is missing, or GPUs are.
+        UserError: data is missing, or GPUs are, or the user's configuration says what nobody understands.
     """
+    config.load()  # hours later, when a run has ended, the worker could only note it
     for study in studies:
         for planned in study.runs:
             launch = planned.recipe.launch

@@ -19,9 +19,10 @@ SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a developer's own runs folder and terminal settings out of the tests."""
+    """Keep a developer's own runs folder, configuration and terminal settings out of the tests."""
     for name in ("IMBTUI_RUNS", "NO_COLOR", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("IMBTUI_CONFIG", os.devnull)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 

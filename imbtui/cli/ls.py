@@ -90,10 +90,9 @@ def _select(paths: RunsPaths, wanted: Filter, study: str, sort: str) -> list[dic
 
 
 def _print_json(paths: RunsPaths, rows: list[dict[str, Any]]) -> None:
-    from imbtui import store
-    from imbtui.cli.records import record
+    from imbtui import documents, store
 
-    output.document([record(store.read(paths.run(row["id"]))) for row in rows])
+    output.document([documents.record(store.read(paths.run(row["id"]))) for row in rows])
 
 
 def _print_table(

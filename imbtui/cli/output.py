@@ -7,11 +7,9 @@ as `Text`, which knows no markup.
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,22 +78,9 @@ def state(word: str) -> Text:
 
 def document(content: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(plain(content), indent=1, ensure_ascii=True, allow_nan=False))
+    from imbtui import documents
 
-
-def plain(content: Any) -> Any:
-    """Return a document that every JSON reader takes: no nan, no infinity, no half characters."""
-    if isinstance(content, Mapping):
-        return {plain(str(key)): plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [plain(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    if isinstance(content, str):
-        return content.encode("utf-8", "backslashreplace").decode("utf-8")
-    if content is None or isinstance(content, bool | int | float):
-        return content
-    return plain(str(content))
+    print(documents.dumps(content))
 
 
 @dataclass(frozen=True)

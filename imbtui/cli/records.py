@@ -1,4 +1,4 @@
-"""Runs as the documents that `--json` prints, and as the words that tables show."""
+"""Runs in the words that tables and sentences show."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ from imbtui import text
 
 if TYPE_CHECKING:
     from imbtui.store import RunView
-
-
-def record(view: RunView) -> dict[str, Any]:
-    """Return what `ls --json` prints of a run."""
-    return {
-        "id": view.id,
-        "state": view.state,
-        "reason": view.reason,
-        "title": view.title,
-        "study": view.study,
-        "variant": view.variant,
-        "paper": view.paper,
-        "arm": view.arm,
-        "point": dict(view.point),
-        "seed": view.seed,
-        "digest": view.digest,
-        "attempt": view.attempt,
-        "created": view.created,
-        "host": view.host,
-        "gpus": list(view.gpus),
-        "tags": list(view.tags),
-        "note": view.note,
-        "recipe": view.recipe,
-        "metrics": dict(view.metrics),
-        "best": dict(view.best),
-        "seconds": view.seconds,
-        "steps": view.steps,
-        "epochs": view.epochs,
-        "fit_epoch": view.fit_epoch,
-    }
 
 
 def condition(view: RunView) -> str:

@@ -207,7 +207,7 @@ def _tell_reused(entries: Sequence[Entry]) -> None:
 
 def _print_detached(paths: RunsPaths, ids: Sequence[str], json: bool) -> None:
     from imbtui import store
-    from imbtui.cli.records import record
+    from imbtui.documents import record
 
     views = [store.read(paths.run(run_id)) for run_id in ids]
     store.remember_listing(paths, ids)
@@ -225,7 +225,7 @@ def _finish(
     """Print what came out and return the exit code."""
     from imbtui import store, text
     from imbtui.cli import conclude
-    from imbtui.cli.records import record
+    from imbtui.documents import record
     from imbtui.verdict import judge_study, members_of
 
     views = [store.read(paths.run(run_id)) for run_id in ids]

@@ -16,12 +16,11 @@ _SPLITS = ("test", "val", "train")
 
 def command(run: options.Run, runs: options.Runs = None, json: options.Json = False) -> None:
     """Show one run: state, metrics, recipe, where it ran."""
-    from imbtui import store
-    from imbtui.cli.records import record
+    from imbtui import documents, store
 
     view = store.resolve(options.runs_paths(runs), run)
     if json:
-        output.document(record(view) | {"path": str(view.path.root.absolute()), "env": view.env})
+        output.document(documents.whole(view))
         return
     _print_facts(view)
     _print_metrics(view)

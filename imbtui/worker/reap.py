@@ -25,15 +25,23 @@ class Reaper:
         runs: the runs folder.
         executor: where launches run.
         changed: told the id of every run whose state changed.
+        ended: told the id of every run of which an attempt ended, and how.
         leave_patience: seconds a process may take to leave once its run's result is written.
     """
 
     def __init__(
-        self, runs: RunsPaths, executor: Executor, changed: Callable[[str], None], leave_patience: float
+        self,
+        runs: RunsPaths,
+        executor: Executor,
+        *,
+        changed: Callable[[str], None],
+        ended: Callable[[str, str], None],
+        leave_patience: float,
     ) -> None:
         self._runs = runs
         self._executor = executor
         self._changed = changed
+        self._ended = ended
         self._leave_patience = leave_patience
         self._false_starts: dict[str, int] = {}
 
@@ -137,6 +145,7 @@ class Reaper:
     def _end(self, run: Carried, how: str, reason: str) -> None:
         if not run.superseded():
             states.write_ended(run.paths, attempt=run.attempt, how=how, reason=reason)
+            self._ended(run.id, how)
         self._close(run)
 
     def _close(self, run: Carried) -> None:

@@ -1,4 +1,4 @@
-"""The worker's whole day: reap what ended, obey stops, start what fits, sync the index; twice a second.
+"""The worker's whole day: reap what ended and tell of it, obey stops, start what fits, sync the index.
 
 Whatever it knows stands in the run folders, and a new worker reads it there. Each step may be cut off by
 a kill at any point and is then done again from its beginning.
@@ -22,6 +22,7 @@ from imbtui.processes import Identity
 from imbtui.worker import lock, states
 from imbtui.worker.carried import Carried, Launch, adopted, log_of, wish_of
 from imbtui.worker.listing import Listing, Queued
+from imbtui.worker.notify import Notifier
 from imbtui.worker.place import Box, Start, gpu_rooms, place
 from imbtui.worker.reap import Reaper
 from imbtui.worker.rebalance import WORTH, to_take_back
@@ -64,7 +65,14 @@ class Worker:
         self._options = options or Options()
         self._executor: Executor = self._options.executor or Local()
         self._listing = Listing(runs)
-        self._reaper = Reaper(runs, self._executor, self._changed, self._options.leave_patience)
+        self._notifier = Notifier(runs)
+        self._reaper = Reaper(
+            runs,
+            self._executor,
+            changed=self._changed,
+            ended=self._notifier.ended,
+            leave_patience=self._options.leave_patience,
+        )
         self._unsynced: set[str] = set()
         self._why: dict[str, str] = {}
         self._me = {**Identity.mine().to_json(), "since": store.now()}
@@ -81,6 +89,7 @@ class Worker:
         """
         self._adopt(self._listing.refresh())
         self.launches = [launch for launch in self.launches if not self._reaper.reap(launch)]
+        self._notifier.step()
         for launch in self.launches:
             self._reaper.obey_stops(launch)
         try:
@@ -91,7 +100,7 @@ class Worker:
 
     def idle(self) -> bool:
         """Whether nothing runs and nothing may start."""
-        if self.launches or self._unsynced or not self._listing.settled():
+        if self.launches or self._unsynced or self._notifier.busy or not self._listing.settled():
             return False
         return not self._listing.waiting() or queue.settings(self.runs).paused
 
