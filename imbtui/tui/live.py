@@ -92,7 +92,7 @@ class Poller:
         self._runs = runs
         self._tell = tell
         self._rows: dict[str, Row] = {}
-        self._index: Stamp = (-1, 0, 0)
+        self._index: tuple[int, ...] = ()
         self._folder: Stamp = (-1, 0, 0)
         self._active: dict[str, _Active] = {}
         self._followed: dict[str, _Followed] = {}
@@ -120,7 +120,7 @@ class Poller:
 
             with contextlib.suppress(OSError, TimeoutError):  # a folder that cannot be written to
                 index.sync(self._runs)
-            self._index = (-1, 0, 0)
+            self._index = ()
         if self._list_moved(slow):
             self._read_list()
         else:
@@ -133,7 +133,9 @@ class Poller:
     # The list
 
     def _list_moved(self, slow: bool) -> bool:
-        stamp = _stamp(self._runs.index)
+        from imbtui import index
+
+        stamp = index.stamp(self._runs)
         if stamp != self._index:
             return True
         if not slow:
@@ -151,9 +153,9 @@ class Poller:
         from imbtui import index, store
 
         self._folder = _stamp(self._runs.root)
-        self._index = _stamp(self._runs.index)
+        self._index = index.stamp(self._runs)
         rows = index.query(self._runs, warn=self._warn)
-        self._index = _stamp(self._runs.index)
+        self._index = index.stamp(self._runs)
         self._rows = {row["id"]: row for row in rows}
         active = [row for row in rows if row["state"] in store.ACTIVE]
         self._active = {row["id"]: self._active.get(row["id"], _Active()) for row in active}
