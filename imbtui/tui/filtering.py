@@ -8,7 +8,6 @@ from typing import Any
 
 from imbtui import where
 from imbtui.paths import RunsPaths
-from imbtui.tui import rows as say
 from imbtui.tui.messages import Row
 
 _BARE = re.compile(r"[\w.@:+%-]+")
@@ -35,21 +34,22 @@ class RunFilter:
         self._runs = runs
         self._known = known
         self._parsed = where.parse(self.text, where="filter")
-        self._word = self.text.lower() if _BARE.fullmatch(self.text) and not self._parsed.keys else ""
+        # By far the most common: each row carries its texts, ready to be searched at every key.
+        self._word = self.text.lower() if _BARE.fullmatch(self.text) else ""
 
     @property
     def needs_folders(self) -> bool:
         """Whether it looks at what the listing does not hold, so that it is better done in a thread."""
         from imbtui.index import LISTED_METRICS
 
-        return not self._parsed.keys <= _LISTED | set(LISTED_METRICS)
+        return not self._word and not self._parsed.keys <= _LISTED | set(LISTED_METRICS)
 
     def apply(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows that satisfy the expression, in their order."""
         if not self.text:
             return list(rows)
         if self._word:
-            return [row for row in rows if self._word in say.searchable(row)]
+            return [row for row in rows if self._word in row["search"]]
         if self.needs_folders:
             return [row for row in rows if self._parsed(self._whole(row))]
         return [row for row in rows if self._parsed(_newest(row))]

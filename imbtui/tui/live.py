@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui import files
 from imbtui.paths import RunsPaths
+from imbtui.tui import rows as say
 from imbtui.tui.curves import Curves, Reader
 from imbtui.tui.machine import MachineReader
 from imbtui.tui.messages import (
@@ -156,8 +157,8 @@ class Poller:
         self._index = index.stamp(self._runs)
         rows = index.query(self._runs, warn=self._warn)
         self._index = index.stamp(self._runs)
-        self._rows = {row["id"]: row for row in rows}
-        active = [row for row in rows if row["state"] in store.ACTIVE]
+        self._rows = {row["id"]: row | {"search": say.searchable(row)} for row in rows}
+        active = [row for row in self._rows.values() if row["state"] in store.ACTIVE]
         self._active = {row["id"]: self._active.get(row["id"], _Active()) for row in active}
         self._reasons(active)
         for row in active:
@@ -185,6 +186,7 @@ class Poller:
                     changed |= fresh["state"] != row["state"] or fresh["attempt"] != row["attempt"]
                     extra = {key: row[key] for key in ("live", "why") if key in row}
                     self._rows[run_id] = fresh | (extra if fresh["state"] == row["state"] else {})
+                    self._rows[run_id]["search"] = row["search"]
                     moved.add(run_id)
                     if fresh["state"] not in store.ACTIVE:
                         del self._active[run_id]

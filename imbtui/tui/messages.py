@@ -10,7 +10,10 @@ from textual.message import Message
 from imbtui.tui.curves import Curves
 
 Row = dict[str, Any]
-"""A run as the index lists it; running ones also carry `live`, queued ones `why`."""
+"""A run as the index lists it, with `search`: its texts in small letters.
+
+Running ones also carry `live` (how far they are), queued ones `why` (what they wait for).
+"""
 
 
 class RunsChanged(Message, bubble=False):

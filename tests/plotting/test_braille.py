@@ -64,7 +64,7 @@ def test_each_piece_names_its_series() -> None:
     chart = draw([Series("low", [0, 9], [0, 0]), Series("high", [0, 9], [1, 1])], 40, 8)
     roles = {role for row in chart.rows for text, role in row if inked([text])}
     assert roles == {0, 1}
-    assert [role for text, role in chart.rows[0] if inked([text])] == [1]
+    assert {role for text, role in chart.rows[0] if inked([text])} == {1}
 
 
 def test_values_that_are_no_numbers_leave_the_rest() -> None:

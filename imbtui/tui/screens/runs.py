@@ -25,7 +25,6 @@ from imbtui.tui.messages import (
     ProgressMade,
     Row,
     RowsArrived,
-    RunsChanged,
 )
 from imbtui.tui.widgets.detail import Detail
 from imbtui.tui.widgets.head import Head
@@ -158,11 +157,9 @@ class Runs(Screen[None]):
         yield Detail()
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        self._show_all()
-
     def on_screen_resume(self) -> None:
-        self._show_all()
+        self.query_one(Head).machine(self.app.live.machine)
+        self.on_runs_changed()
         self.app.live.poke()
 
     def wants(self) -> Wants:
@@ -171,7 +168,8 @@ class Runs(Screen[None]):
 
     # What the poller says
 
-    def on_runs_changed(self, message: RunsChanged) -> None:
+    def on_runs_changed(self) -> None:
+        self.query_one(Head).runs(self.app.live.rows)
         self._show_all()
 
     def on_progress_made(self, message: ProgressMade) -> None:
@@ -194,9 +192,6 @@ class Runs(Screen[None]):
 
     def _show_all(self) -> None:
         live = self.app.live
-        head = self.query_one(Head)
-        head.runs(live.rows)
-        head.machine(live.machine)
         if self._filter is not None and self._filter.needs_folders:
             self._filter_in_thread(self._filter)
             shown = [row for row in live.rows if row["id"] in self._matched]

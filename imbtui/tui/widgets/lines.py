@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
+from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -64,6 +65,7 @@ class Lines(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._lines: Sequence[Line] = ()
         self._follow = follow
+        self._ground_style: Style | None = None
 
     def show(self, lines: Sequence[Line]) -> None:
         """Show other lines; where the text was followed at its end, it still is."""
@@ -75,6 +77,17 @@ class Lines(ScrollView, can_focus=True):
         if self._follow and at_end:
             self.call_after_refresh(self.scroll_end, animate=False)
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._ground_style = None
+
+    @property
+    def _ground(self) -> Style:
+        # Asking for it costs as much as a line.
+        if self._ground_style is None:
+            self._ground_style = self.rich_style
+        return self._ground_style
+
     @property
     def plain(self) -> list[str]:
         """The text as it stands, without styles."""
@@ -83,7 +96,7 @@ class Lines(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         position = y + self.scroll_offset.y
         if position >= len(self._lines):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self._ground)
         strip = Strip(
             [
                 Segment(text, self.get_component_rich_style(f"lines--{style}"))
@@ -91,4 +104,4 @@ class Lines(ScrollView, can_focus=True):
             ]
         )
         left = self.scroll_offset.x
-        return strip.crop_extend(left, left + self.size.width, self.rich_style)
+        return strip.crop_extend(left, left + self.size.width, self._ground)

@@ -44,6 +44,7 @@ class Plot(Widget):
         self._log_y = False
         self._empty = empty
         self._chart: Chart | None = None
+        self._ground_style: Style | None = None
 
     def draw(self, title: str, series: Sequence[Series], *, unit: str = "", log_y: bool = False) -> None:
         """Draw other data.
@@ -92,9 +93,16 @@ class Plot(Widget):
         segments = [Segment(text, self._style(role)) for text, role in pieces]
         return Strip(segments).crop_extend(0, width, self._ground)
 
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._ground_style = None
+
     @property
     def _ground(self) -> Style:
-        return self.rich_style
+        # Asking for it costs as much as a line.
+        if self._ground_style is None:
+            self._ground_style = self.rich_style
+        return self._ground_style
 
     def _style(self, role: int) -> Style:
         if role == braille.LABEL:

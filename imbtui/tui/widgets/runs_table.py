@@ -253,6 +253,8 @@ class RunsTable(ScrollView, can_focus=True):
         }
 
     def _sorted(self, rows: Iterable[Row]) -> list[Row]:
+        if self.sort_key == "age" and self.descending:
+            return list(rows)  # as they come
         column = next(c for c in COLUMNS if c.key == self.sort_key)
         have: list[Row] = []
         lack: list[Row] = []
