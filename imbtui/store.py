@@ -266,6 +266,7 @@ def create(
         OSError: the disk is full or the folder not writable; nothing is left behind.
     """
     from imbtui.recipe import to_toml
+    from imbtui.recipe.digest import settings_digest
 
     run_id = _new_id(planned.arm or planned.study.rsplit("/", 1)[-1], planned.seed)
     launch = planned.recipe.launch
@@ -284,6 +285,7 @@ def create(
         "point": planned.point,
         "seed": planned.seed,
         "digest": planned.digest,
+        "settings": settings_digest(planned.recipe),
         "source": study.source,
         "path": str(study.path.absolute()).encode("utf-8", "backslashreplace").decode(),
         "overrides": list(study.overrides),
@@ -291,6 +293,7 @@ def create(
         "here": here,
         "data": str(data_root().absolute()),
         "processes": launch.processes,
+        "memory": launch.memory,
         "threads": planned.recipe.train.threads,
         "pack": planned.recipe.train.pack,
         "retries": launch.retries,

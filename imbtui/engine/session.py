@@ -155,20 +155,31 @@ def _follows_another_rank(error: BaseException, run: RunPaths, attempt: int) -> 
 
 def _write_result(run: RunPaths, attempt: int, state: str, reason: str, under_way: Any) -> None:
     log = None if under_way is None else under_way.log
-    files.write_json(
-        run.result,
-        {
-            "attempt": attempt,
-            "state": state,
-            "reason": reason,
-            "metrics": {} if log is None else log.last,
-            "best": None if log is None or not log.best else log.best,
-            "seconds": None if log is None else round(log.seconds, 3),
-            "steps": None if log is None else log.steps,
-            "epochs": None if log is None else log.epochs,
-            "fit_epoch": None if log is None else log.fit_epoch,
-        },
-    )
+    document = {
+        "attempt": attempt,
+        "state": state,
+        "reason": reason,
+        "metrics": {} if log is None else log.last,
+        "best": None if log is None or not log.best else log.best,
+        "seconds": None if log is None else round(log.seconds, 3),
+        "steps": None if log is None else log.steps,
+        "epochs": None if log is None else log.epochs,
+        "fit_epoch": None if log is None else log.fit_epoch,
+    }
+    memory = _gpu_memory(under_way)
+    files.write_json(run.result, document | ({} if memory is None else {"gpu_memory": memory}))
+
+
+def _gpu_memory(under_way: Any) -> int | None:
+    """Return the most bytes that this run took of its GPU, or None where it used none.
+
+    What torch has reserved counts and not what tensors filled of it: nobody else can have the rest.
+    """
+    if under_way is None or under_way.context.device.type != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.max_memory_reserved(under_way.context.device)
 
 
 def _reason(error: BaseException) -> str:

@@ -22,6 +22,11 @@ def digest(recipe: Recipe) -> str:
     return short_hash(identity(recipe) | {"seed": recipe.seed, "data_seed": recipe.data_seed})
 
 
+def settings_digest(recipe: Recipe) -> str:
+    """Return 12 hex digits of everything that changes what the run computes but its seeds."""
+    return short_hash(identity(recipe))
+
+
 def identity(recipe: Recipe) -> dict[str, Any]:
     """Return what a recipe computes apart from its seeds, as plain non-default values."""
     document: dict[str, Any] = {

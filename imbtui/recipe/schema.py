@@ -215,6 +215,8 @@ class Launch(Table):
     Attributes:
         processes: training processes (one GPU each).
         gpus: only these GPUs may be used; "cpu": none; left out: any that is free, else the CPU.
+        memory: GiB that each process needs of its GPU, for launches that share one; left out: what earlier
+            runs with the same settings took, else an equal share of the GPU.
         executor: where runs are launched.
         retries: launches after a crash, beyond the first.
         grace: seconds between asking a run to stop and killing it.
@@ -222,6 +224,7 @@ class Launch(Table):
 
     processes: Count = 1
     gpus: list[NonNegativeInt] | Literal["cpu"] | None = None
+    memory: Positive | None = None
     executor: Literal["local", "slurm"] = "local"
     retries: NonNegativeInt = 0
     grace: Positive = 30.0

@@ -103,6 +103,7 @@ class Launch:
         log: what it printed outside its runs.
         launcher: its process; None: an earlier worker may have died while starting it.
         gpus, slots, processes: what it uses.
+        memory: bytes that it may need of each of its GPUs; None: unknown.
         since: when this worker first knew of it, by the monotonic clock.
         memory_kills: what the kernel's count of processes ended for lack of memory was then.
         over_since: when the last of its runs was over; None: one is not.
@@ -116,6 +117,7 @@ class Launch:
     gpus: tuple[int, ...] = ()
     slots: int = 0
     processes: int = 1
+    memory: int | None = None
     since: float = 0.0
     memory_kills: int = 0
     over_since: float | None = None
@@ -154,6 +156,7 @@ class Launch:
                 gpus=self.gpus,
                 slots=self.slots,
                 processes=self.processes,
+                memory=self.memory,
                 log=self.log.name,
                 log_offset=run.log_offset,
             )
@@ -197,6 +200,7 @@ def adopted(
                 gpus=tuple(state.get("gpus") or ()),
                 slots=int(state.get("slots") or 0),
                 processes=int(state.get("processes") or 1),
+                memory=state.get("memory") or None,
                 since=now,
                 memory_kills=memory_kills,
             ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from imbtui.paths import RunPaths, RunsPaths, host
 from imbtui.worker import lock, states
 
 SWEEP_EVERY = 10.0  # seconds
+GIB = 1 << 30
+CONTEXT = GIB  # what the driver and its libraries take of a GPU beside what torch counts, at most
 ARRIVAL = 2.0  # seconds to wait for the rest of a study whose first run folders appear
 
 
@@ -32,6 +34,9 @@ class Queued:
         group: runs of equal groups may share a launch.
         gpus: GPU indices that may be used; `"cpu"`: none; None: any, else the CPU.
         processes: ranks that train it together.
+        memory: bytes that each of them needs of its GPU, as the recipe declares; None: it does not.
+        learned: bytes that a run like it took of a GPU; None: there was none.
+        settings: equal for runs that differ in nothing but seeds; empty: unknown.
         threads: CPU threads of each; 0: as many as a slot has.
         pack: most runs in one launch; 0: no limit.
         grace: seconds between asking it to stop and killing it.
@@ -45,10 +50,18 @@ class Queued:
     group: Hashable = ()
     gpus: tuple[int, ...] | str | None = None
     processes: int = 1
+    memory: int | None = None
+    learned: int | None = None
+    settings: str = ""
     threads: int = 0
     pack: int = 0
     grace: float = 30.0
     data: str | None = None
+
+    @property
+    def need(self) -> int | None:
+        """Bytes that each of its processes needs of a GPU; None: unknown."""
+        return self.learned if self.memory is None else self.memory
 
     @property
     def turn(self) -> tuple[int, int, str]:
@@ -61,6 +74,7 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
     wish = submit.get("gpus")
     gpus = tuple(int(index) for index in wish) if isinstance(wish, list) else wish
     processes = int(submit.get("processes") or 1)
+    declared = submit.get("memory")
     threads = int(submit.get("threads") or 0)
     data = submit.get("data")
     return Queued(
@@ -71,6 +85,8 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
         group=(submit.get("pack_key") or run_id, gpus, processes, threads, data),
         gpus=gpus,
         processes=processes,
+        memory=None if declared is None else int(float(declared) * GIB),
+        settings=str(submit.get("settings") or ""),
         threads=threads,
         pack=int(submit.get("pack") or 0),
         grace=float(submit.get("grace", 30.0)),
@@ -95,6 +111,7 @@ class Listing:
     def __init__(self, runs: RunsPaths) -> None:
         self._runs = runs
         self._known: dict[str, _Known] = {}
+        self._took: dict[tuple[str, int], int] = {}
         self.bell = self._folder_stamp = (-1, -1)
         self._again = False
         self._arriving: float | None = None
@@ -174,18 +191,38 @@ class Listing:
         attempt = submit.get("attempt", 1)
         state = states.read(run, attempt)
         if state is not None:
-            return state if state.get("state") == "running" else None
+            if state.get("state") == "running":
+                return state
+            self._learn(submit, state)
+            return None
         result = files.read_json(run.result)
         if isinstance(result, dict) and result.get("attempt") == attempt:
             return None
         if store.registered(run, attempt):
             return None  # somebody trains it by hand
         try:
-            known.waiting = queued(run.id, submit)
+            known.waiting = self._informed(queued(run.id, submit))
             known.stopped = states.stop_asked(run, attempt)
         except (TypeError, ValueError):  # damaged: `doctor` shows it
             known.waiting = None
         return None
+
+    def _learn(self, submit: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        """Remember what a run took of its GPU, for those that wait and differ from it in seeds only."""
+        took, settings = state.get("gpu_memory"), str(submit.get("settings") or "")
+        if not isinstance(took, int) or not settings:
+            return
+        alike = (settings, submit.get("processes") or 1)
+        if took + CONTEXT <= self._took.get(alike, 0):
+            return
+        self._took[alike] = took + CONTEXT
+        for known in self._known.values():
+            if known.waiting is not None and (known.waiting.settings, known.waiting.processes) == alike:
+                known.waiting = self._informed(known.waiting)
+
+    def _informed(self, run: Queued) -> Queued:
+        learned = self._took.get((run.settings, run.processes)) if run.settings else None
+        return run if learned is None else replace(run, learned=learned)
 
 
 def _stamp(path: str | Path) -> tuple[int, int]:

@@ -12,6 +12,21 @@ from imbtui.worker.listing import Queued
 HELD_BY_OTHERS = 1024 * MIB
 
 
+@dataclass(frozen=True)
+class Occupant:
+    """A launch of ours on GPUs.
+
+    Attributes:
+        gpus: its GPUs.
+        need: bytes that it may take of each of them; None: unknown.
+        pids: its processes.
+    """
+
+    gpus: tuple[int, ...]
+    need: int | None = None
+    pids: frozenset[int] = frozenset()
+
+
 @dataclass
 class GpuRoom:
     """How many more launches one GPU takes.
@@ -21,12 +36,32 @@ class GpuRoom:
         free: launches that fit beside those of ours that are there.
         ours: launches of ours that are there.
         others: what somebody else holds, as a phrase; empty when nobody does.
+        memory: bytes that are free, and that no launch of ours there may still take.
+        share: bytes that a launch of unknown need must find there beside others of ours.
+        total: bytes that it has.
     """
 
     index: int
     free: int
     ours: int = 0
     others: str = ""
+    memory: int = 0
+    share: int = 0
+    total: int = 0
+
+    def takes(self, need: int | None) -> bool:
+        """Whether one more launch fits, by count and by memory. Alone, one of unknown need always does."""
+        return self.free > 0 and self.memory >= self.costs(need)
+
+    def costs(self, need: int | None) -> int:
+        """Return the bytes that a launch must find free here."""
+        return need if need is not None else self.share if self.ours else 0
+
+    def take(self, need: int | None) -> None:
+        """Give room to one more launch."""
+        self.free -= 1
+        self.ours += 1
+        self.memory -= self.share if need is None else need
 
 
 @dataclass
@@ -62,31 +97,48 @@ class Start:
         gpus: GPUs; empty: the CPU.
         slots: CPU slots it takes.
         threads: CPU threads of each process.
+        memory: bytes that it may take of each GPU; None: unknown.
     """
 
     runs: tuple[Queued, ...]
     gpus: tuple[int, ...]
     slots: int
     threads: int
+    memory: int | None = None
 
 
-def gpu_rooms(
-    gpus: Sequence[Gpu], ours: Sequence[tuple[int, ...]], mine: set[int], per_gpu: int
-) -> list[GpuRoom]:
+def gpu_rooms(gpus: Sequence[Gpu], ours: Sequence[Occupant], per_gpu: int) -> list[GpuRoom]:
     """Return the room on each GPU.
 
     Args:
         gpus: readings.
-        ours: the GPUs of each launch under way.
-        mine: process ids that belong to those launches.
+        ours: the launches under way.
         per_gpu: launches that a GPU takes at once.
     """
-    rooms = []
-    for gpu in gpus:
-        count = sum(gpu.index in launch for launch in ours)
-        others = _others(gpu, count, mine)
-        rooms.append(GpuRoom(gpu.index, 0 if others else max(0, per_gpu - count), count, others))
-    return rooms
+    return [_room(gpu, [launch for launch in ours if gpu.index in launch.gpus], per_gpu) for gpu in gpus]
+
+
+def _room(gpu: Gpu, ours: Sequence[Occupant], per_gpu: int) -> GpuRoom:
+    others = _others(gpu, len(ours), {pid for launch in ours for pid in launch.pids})
+    sizes = {process.pid: process.memory or 0 for process in gpu.processes}
+    held = [sum(sizes.pop(pid, 0) for pid in launch.pids) for launch in ours]
+    # Where the driver does not say what ours hold, all that is used beside listed strangers may be theirs.
+    strangers = max(sum(sizes.values()), gpu.memory_used - sum(held) if all(held) else 0)
+    share = max(0, gpu.memory_total - strangers) // per_gpu
+    # What a launch has not taken yet is not free: it will.
+    promised = sum(
+        max(now, share if launch.need is None else launch.need)
+        for now, launch in zip(held, ours, strict=True)
+    )
+    return GpuRoom(
+        gpu.index,
+        free=0 if others else max(0, per_gpu - len(ours)),
+        ours=len(ours),
+        others=others,
+        memory=max(0, gpu.memory_total - max(gpu.memory_used, strangers + promised)),
+        share=share,
+        total=gpu.memory_total,
+    )
 
 
 def _others(gpu: Gpu, ours: int, mine: set[int]) -> str:
@@ -130,16 +182,24 @@ def place(queue: Sequence[Queued], box: Box) -> tuple[list[Start], dict[str, str
     for head in queue:
         members = groups.get((head.group, head.priority), [])
         while members:
-            lanes, why = _lanes(head, len(members), box)
+            need = _need(members)
+            lanes, why = _lanes(head, need, len(members), box)
             if not lanes:
                 waiting |= dict.fromkeys((run.id for run in members), why)
                 break
             cap = head.pack or len(members)
             for number, lane in enumerate(lanes):
-                starts.append(Start(tuple(members[number :: len(lanes)][:cap]), *lane))
+                runs = tuple(members[number :: len(lanes)][:cap])
+                starts.append(Start(runs, *lane, memory=need if lane[0] else None))
             members = members[cap * len(lanes) :]
         groups.pop((head.group, head.priority), None)
     return starts, waiting
+
+
+def _need(members: Sequence[Queued]) -> int | None:
+    """Return the bytes that any of these runs may take of a GPU; None when that of one is unknown."""
+    needs = [run.need for run in members]
+    return None if None in needs else max(need for need in needs if need is not None)
 
 
 def on_cpu(run: Queued, box: Box) -> bool:
@@ -151,7 +211,7 @@ def has_room(run: Queued, box: Box) -> bool:
     """Whether one more launch like this run fits into what is left of the machine's room."""
     if on_cpu(run, box):
         return box.slots - box.busy >= _slots(run, box)
-    free = [room for room in box.gpus if room.free and (run.gpus is None or room.index in run.gpus)]
+    free = [r for r in box.gpus if r.takes(run.need) and (run.gpus is None or r.index in run.gpus)]
     return len(free) >= run.processes
 
 
@@ -165,11 +225,11 @@ def _slots(run: Queued, box: Box) -> int:
 Lane = tuple[tuple[int, ...], int, int]
 
 
-def _lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
+def _lanes(head: Queued, need: int | None, wanted: int, box: Box) -> tuple[list[Lane], str]:
     """Take room for up to `wanted` launches like `head`; if there is none, say why."""
     if on_cpu(head, box):
         return _cpu_lanes(head, wanted, box)
-    return _gpu_lanes(head, wanted, box)
+    return _gpu_lanes(head, need, wanted, box)
 
 
 def _cpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
@@ -184,28 +244,31 @@ def _cpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
     return [((), each, head.threads or box.threads)] * count, ""
 
 
-def _gpu_lanes(head: Queued, wanted: int, box: Box) -> tuple[list[Lane], str]:
+def _gpu_lanes(head: Queued, need: int | None, wanted: int, box: Box) -> tuple[list[Lane], str]:
     allowed = [room for room in box.gpus if head.gpus is None or room.index in head.gpus]
-    need = head.processes
-    if len(allowed) < need:
+    count = head.processes
+    if len(allowed) < count:
         return [], _missing(head, len(allowed), len(box.gpus))
+    large = [room for room in allowed if need is None or room.total >= need]
+    if need is not None and len(large) < count:
+        return [], _too_large(need, count, allowed)
     threads = head.threads or max(1, box.cores // max(1, len(box.gpus) * box.per_gpu))
     lanes: list[Lane] = []
     while len(lanes) < wanted:
-        free = sorted((r for r in allowed if r.free > 0), key=lambda r: (r.ours, r.index))[:need]
-        if len(free) < need:
+        free = sorted((r for r in large if r.takes(need)), key=lambda r: (r.ours, r.index))[:count]
+        if len(free) < count:
             break
         for room in free:
-            room.free -= 1
-            room.ours += 1
+            room.take(need)
         lanes.append((tuple(sorted(room.index for room in free)), 0, threads))
     if lanes:
         return lanes, ""
-    usable = [room for room in allowed if not room.others]
-    if len(usable) >= need:
+    why = _busy(head, need, large)
+    usable = [room for room in large if not room.others]
+    if len(usable) >= count:
         for room in usable:
             room.free = 0
-    return [], _busy(head, allowed)
+    return [], why
 
 
 def _missing(head: Queued, allowed: int, present: int) -> str:
@@ -217,10 +280,24 @@ def _missing(head: Queued, allowed: int, present: int) -> str:
     return f"wants {head.processes} of GPUs {named}, of which this machine has {allowed}"
 
 
-def _busy(head: Queued, allowed: Sequence[GpuRoom]) -> str:
+def _too_large(need: int, count: int, allowed: Sequence[GpuRoom]) -> str:
+    largest = _size(sorted((room.total for room in allowed), reverse=True)[count - 1])
+    here = f"GPU {allowed[0].index} has" if len(allowed) == 1 else f"{count} GPUs here have"
+    if len(allowed) > 1 and count == 1:
+        here = "the largest GPU here has"
+    return f"wants {_size(need)} of GPU memory, {here} {largest}"
+
+
+def _busy(head: Queued, need: int | None, allowed: Sequence[GpuRoom]) -> str:
     taken = next((room for room in allowed if room.others), None)
     if taken is not None and len([room for room in allowed if not room.others]) < head.processes:
         return f"waits for GPU {taken.index}: {taken.others}"
+    # By count there is room on these: it is memory that lacks.
+    cramped = [room for room in allowed if room.free and not room.takes(need)]
+    if cramped and len([room for room in allowed if room.free]) >= head.processes:
+        most = max(cramped, key=lambda room: room.memory)
+        where = f"GPU {most.index} has" if len(allowed) == 1 else "a GPU has at most"
+        return f"waits for {_size(most.costs(need))} of GPU memory: {where} {_size(most.memory)} free"
     if head.processes > 1:
         return f"waits for {head.processes} free GPUs"
     if len(allowed) == 1:

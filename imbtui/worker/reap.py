@@ -82,7 +82,9 @@ class Reaper:
         alive = any(rank.alive() for rank in run.ranks())
         result = run.result()
         if result is not None:
-            self._end(run, result["state"], str(result.get("reason") or ""))
+            took = result.get("gpu_memory")
+            reason, memory = str(result.get("reason") or ""), took if isinstance(took, int) else None
+            self._end(run, result["state"], reason, gpu_memory=memory)
             # Ranks that train several runs in turn go on with the next one instead of leaving.
             run.deadline = time.monotonic() + self._leave_patience if launch.processes == 1 else None
         elif not alive and not gone and not run.fallen:
@@ -142,9 +144,9 @@ class Reaper:
         del self._false_starts[run.id]
         return True
 
-    def _end(self, run: Carried, how: str, reason: str) -> None:
+    def _end(self, run: Carried, how: str, reason: str, gpu_memory: int | None = None) -> None:
         if not run.superseded():
-            states.write_ended(run.paths, attempt=run.attempt, how=how, reason=reason)
+            states.write_ended(run.paths, attempt=run.attempt, how=how, reason=reason, gpu_memory=gpu_memory)
             self._ended(run.id, how)
         self._close(run)
 

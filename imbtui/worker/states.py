@@ -30,6 +30,7 @@ def write_running(
     gpus: tuple[int, ...] = (),
     slots: int = 0,
     processes: int = 1,
+    memory: int | None = None,
     log: str = "log.txt",
     log_offset: int = 0,
 ) -> None:
@@ -42,6 +43,7 @@ def write_running(
         gpus: GPUs that the launch uses.
         slots: CPU slots that the launch takes.
         processes: ranks that train the run together.
+        memory: bytes that the launch may need of each of its GPUs; None: unknown.
         log: name of the file that the launcher prints to.
         log_offset: bytes of log.txt that were there before.
     """
@@ -54,6 +56,7 @@ def write_running(
         "gpus": list(gpus),
         "slots": slots,
         "processes": processes,
+        "memory": memory,
         "log": log,
         "log_offset": log_offset,
         "at": store.now(),
@@ -62,17 +65,22 @@ def write_running(
     files.write_json(run.state, document, durable=False)
 
 
-def write_ended(run: RunPaths, *, attempt: int, how: str, reason: str = "") -> None:
+def write_ended(
+    run: RunPaths, *, attempt: int, how: str, reason: str = "", gpu_memory: int | None = None
+) -> None:
     """Say how the attempt ended; GPUs and the time of its start stay on record.
 
     Args:
         attempt: the attempt that ended.
         how: `finished`, `stopped`, `failed` or `crashed`.
         reason: one phrase; empty when there is nothing to say.
+        gpu_memory: bytes that it took of its GPU, from which later runs learn; None: unknown.
     """
     now = store.now()
     document = {"format": store.FORMAT, "at": now, **(read(run, attempt) or {})}
     document |= {"state": "ended", "attempt": attempt, "how": how, "reason": reason, "ended": now}
+    if gpu_memory is not None:
+        document["gpu_memory"] = gpu_memory
     files.write_json(run.state, document)
 
 

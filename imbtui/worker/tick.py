@@ -23,7 +23,7 @@ from imbtui.worker import lock, states
 from imbtui.worker.carried import Carried, Launch, adopted, log_of, wish_of
 from imbtui.worker.listing import Listing, Queued
 from imbtui.worker.notify import Notifier
-from imbtui.worker.place import Box, Start, gpu_rooms, place
+from imbtui.worker.place import Box, Occupant, Start, gpu_rooms, place
 from imbtui.worker.reap import Reaper
 from imbtui.worker.rebalance import WORTH, to_take_back
 
@@ -159,15 +159,17 @@ class Worker:
         asked_for = any(run.gpus != "cpu" for run in waiting)
         matter = asked_for or any(launch.gpus and launch.behind() for launch in self.launches)
         gpus = self._options.gpus() if matter else []
-        marks = {launch.id for launch in self.launches}
-        held_by = {process.pid for gpu in gpus for process in gpu.processes}
-        mine = {pid for pid in held_by if processes.environment_value(pid, LAUNCH_MARK) in marks}
-        taken = [launch.gpus for launch in self.launches]
+        holders = {process.pid for gpu in gpus for process in gpu.processes}
+        marks = {pid: processes.environment_value(pid, LAUNCH_MARK) for pid in holders}
+        ours = [
+            Occupant(launch.gpus, launch.memory, frozenset(pid for pid in holders if marks[pid] == launch.id))
+            for launch in self.launches
+        ]
         return Box(
             cores=self._options.cores or queue.cores(),
             slots=chosen.slots or self._options.cores or queue.default_slots(),
             busy=sum(launch.slots for launch in self.launches),
-            gpus=gpu_rooms(gpus, taken, mine, chosen.gpu_slots),
+            gpus=gpu_rooms(gpus, ours, chosen.gpu_slots),
             per_gpu=chosen.gpu_slots,
         )
 
@@ -181,6 +183,7 @@ class Worker:
             gpus=start.gpus,
             slots=start.slots,
             processes=start.runs[0].processes,
+            memory=start.memory,
             since=time.monotonic(),
             memory_kills=processes.out_of_memory_kills(),
         )

@@ -64,6 +64,8 @@ def test_a_run_leaves_a_whole_folder(make_runs: MakeRuns, train: Train) -> None:
     env = json.loads(run.env.read_text())
     assert env["class_counts"] == [120, 71, 43, 25, 15, 9, 5, 3, 2, 1]
     assert store.read(run).state == "finished"
+    assert ("gpu_memory" in result) == torch.cuda.is_available()  # later runs learn from it
+    assert result.get("gpu_memory", 1) > 0
 
 
 def test_training_learns(make_runs: MakeRuns, train: Train) -> None:

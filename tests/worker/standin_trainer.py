@@ -2,7 +2,8 @@
 
 The recipe's `[standin]` table: `steps` and `pause` (seconds a step), `on_term` (`save`: write a checkpoint
 and stop; `ignore`), `end` (`finish`, `raise`, `segv`, `kill`, `vanish` (exit without a result), `hang`
-(write the result and stay)), `helper` (start a child process of its own that never ends).
+(write the result and stay)), `helper` (start a child process of its own that never ends), `took` (GiB of
+GPU memory that its result tells of).
 """
 
 from __future__ import annotations
@@ -102,6 +103,9 @@ def train(run: RunPaths) -> None:
 def finish(run: RunPaths, attempt: int, rank: int, state: str, step: int, reason: str = "") -> None:
     if rank == 0:
         result = {"attempt": attempt, "state": state, "reason": reason, "metrics": {"test/accuracy": 0.5}}
+        recipe = tomllib.loads(run.recipe.read_text())["standin"]
+        if "took" in recipe:
+            result["gpu_memory"] = recipe["took"] << 30
         files.write_json(
             run.result, {**result, "seconds": 0.1, "steps": step, "epochs": 1, "fit_epoch": None}
         )
