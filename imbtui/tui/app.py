@@ -69,7 +69,6 @@ class ImbtuiApp(App[None]):
 
     TITLE = "imbtui"
     CSS = """
-    Screen { background: $background; }
     ToastRack { margin-bottom: 3; }
     Toast { width: 60; max-width: 90%; }
     OptionList { scrollbar-size-vertical: 1; }

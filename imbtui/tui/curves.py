@@ -51,6 +51,7 @@ class Curves:
         lists: the newest list of each list-valued metric, such as `test/class_accuracy`.
         last: the newest value of each metric, also where it is not finite.
         row: position keys of the newest row.
+        began: those of the first row of its stage, where that is among the rows read last.
         bad: lines that were no rows.
     """
 
@@ -58,6 +59,7 @@ class Curves:
     lists: dict[str, list[Any]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
+    began: dict[str, Any] = field(default_factory=dict)
     bad: int = 0
 
     def extend(self, other: Curves) -> None:
@@ -67,6 +69,7 @@ class Curves:
         self.lists |= other.lists
         self.last |= other.last
         self.row = other.row or self.row
+        self.began = other.began or self.began
         self.bad += other.bad
 
     def families(self) -> dict[str, list[str]]:
@@ -135,6 +138,8 @@ class Reader:
                 new.bad += 1
                 continue
             new.row = {key: row[key] for key in _POSITION if key in row}
+            if row.get("stage") != self._stage or self._stage is None:
+                new.began = new.row
             yield row
 
     def _place(self, row: dict[str, Any]) -> tuple[float, float]:

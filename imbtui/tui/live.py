@@ -229,6 +229,7 @@ class Poller:
             known.tail = files.Tail(run.metrics, offset=max(0, _stamp(run.metrics)[2] - TAIL))
         new = known.reader.read(known.tail.read())
         known.row = new.row or known.row
+        known.began = new.began or known.began
         known.last |= new.last
         if not known.env:
             known.env = files.read_json(run.env) or {}
@@ -238,8 +239,6 @@ class Poller:
             return None
         steps, per_epoch = known.env.get("steps", 0), known.env.get("steps_per_epoch") or 1
         step, seconds = known.row.get("step", 0), known.row.get("time", 0.0)
-        if known.row.get("stage") != known.began.get("stage") or step < known.began.get("step", 0):
-            known.began = known.row
         done, took = step - known.began.get("step", 0), seconds - known.began.get("time", 0.0)
         return {
             "live": {
@@ -322,6 +321,7 @@ class Live:
         self._busy = False
         self._again = False
         self._sweep = False
+        self._trouble = ""
 
     def start(self) -> None:
         """Look now, and then at every beat."""
@@ -349,13 +349,16 @@ class Live:
         )
 
     def _look(self, wants: Wants, sweep: bool) -> None:
-        more = False
+        more, trouble = False, ""
         try:
             more = self._poller.look(wants, sweep=sweep)
         except Exception as error:
-            # The dashboard stays up whatever a disk or a damaged file does, and says what happened.
-            self._app.post_message(Said(f"looking at the runs failed: {error}", severity="error"))
+            # The dashboard stays up whatever a disk or a damaged file does, and says what happened, once.
+            trouble = f"looking at the runs failed: {type(error).__name__}: {error}"
+            if trouble != self._trouble:
+                self._app.post_message(Said(trouble, severity="error"))
         finally:
+            self._trouble = trouble
             self._app.post_message(Looked(more))
 
     # The app passes its messages through here before the screens see them.

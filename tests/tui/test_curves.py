@@ -189,3 +189,17 @@ def test_every_line_of_a_very_long_metrics_file_is_read(gallery: RunsPaths, monk
     assert (
         sum(len(m.curves.lines["test/loss"].values) for m in arrived if "test/loss" in m.curves.lines) == 40
     )
+
+
+def test_the_time_left_is_that_of_the_stage_under_way(runs: RunsPaths, make_run: Any) -> None:
+    run = make_run("pruned-a-s0", "running", epochs=0)
+    rows = [{"stage": "level-0", "step": 720, "epoch": 80, "time": 100.0}]
+    rows += [{"stage": "level-1", "step": step, "epoch": 1, "time": 100.0 + step / 10} for step in (180, 360)]
+    writer = files.LineWriter(run.metrics)
+    for row in rows:
+        writer.append(line(**row))
+    writer.close()
+    told: list[Any] = []
+    (listed,) = next(m for m in look(Poller(runs, told.append), told) if isinstance(m, RunsChanged)).rows
+    assert listed["live"]["share"] == 0.5
+    assert listed["live"]["left"] == 36.0  # ten steps a second, 360 to go

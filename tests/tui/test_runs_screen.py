@@ -345,3 +345,32 @@ async def test_colours_are_not_needed(
         await pilot.press("space")
         await pilot.pause()
         assert "●" in shown(pilot) and "▌" in shown(pilot) and "crashed" in shown(pilot)
+
+
+async def test_trouble_with_the_disk_is_said_once_and_the_dashboard_stays_up(
+    gallery: RunsPaths, opened: Any, wait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imbtui.tui.live import Poller
+
+    looks: list[int] = []
+
+    def broken(self: Any, *_: Any, **__: Any) -> bool:
+        looks.append(1)
+        raise OSError("the disk is on fire")
+
+    async with opened(gallery) as (app, pilot):
+        with monkeypatch.context() as patch:
+            patch.setattr(Poller, "look", broken)
+            await wait(pilot, lambda: len(looks) > 3)
+            assert len([n for n in app._notifications if "the disk is on fire" in n.message]) == 1
+        await pilot.press("down")
+        assert app.screen.query_one(RunsTable).row["id"] == "rldama-ldam-drw-s0"
+
+
+async def test_every_theme_can_be_chosen(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:
+    async with opened(gallery, (140, 36)) as (app, pilot):
+        for theme in ("imbtui-light", "textual-ansi", "nord", "imbtui-dark"):
+            app.theme = theme
+            await pilot.press("down")
+            await wait(pilot, lambda: "finished" in shown(pilot))
+            assert app.theme == theme

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
@@ -29,7 +31,8 @@ class Preview(Vertical):
 
     DEFAULT_CSS = """
     Preview { padding: 0 1 0 2; border-left: solid $foreground 15%; }
-    Preview > #facts { height: 5; }
+    Preview > Lines { overflow: hidden hidden; }
+    Preview > #facts { height: 6; }
     Preview > #numbers { height: 8; margin-top: 1; }
     """
 
@@ -48,7 +51,7 @@ class Preview(Vertical):
             knobs: what its recipe mostly is; empty while that is read.
             curves: its metrics; None while they are read.
         """
-        self.query_one("#facts", Lines).show(_facts(row, knobs) if row else [])
+        self.query_one("#facts", Lines).show(_facts(row, knobs, self.size.width - 4) if row else [])
         plot = self.query_one("#curve", Plot)
         if row is None or curves is None:
             plot.draw("", ())
@@ -60,7 +63,7 @@ class Preview(Vertical):
         self.query_one("#numbers", Lines).show(numbers(curves))
 
 
-def _facts(row: Row, knobs: str) -> list[Line]:
+def _facts(row: Row, knobs: str, width: int) -> list[Line]:
     state = row["state"]
     colour = {
         "running": "accent",
@@ -77,7 +80,7 @@ def _facts(row: Row, knobs: str) -> list[Line]:
     return [
         [(say.name(row), "strong"), (f"   seed {row.get('seed', '')}", "text")],
         [(row.get("study", ""), "text"), (f"   {row['id']}", "quiet")],
-        [(knobs, "quiet")],
+        *([(part, "quiet")] for part in [*textwrap.wrap(knobs, max(20, width)), ""][:2]),
         [(state, colour), (f"   {situation}" if situation else "", "bad" if colour == "bad" else "text")],
         [(" ".join(f"#{tag}" for tag in row.get("tags", ())), "accent")],
     ]

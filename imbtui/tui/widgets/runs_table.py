@@ -22,7 +22,7 @@ from imbtui.tui import rows as say
 from imbtui.tui.messages import Row
 
 GAP = 2
-MARK = 2  # columns before the first cell: the mark, and the cursor's edge
+MARK = 3  # columns before the first cell: the mark, and the cursor's edge
 
 
 @dataclass(frozen=True)
@@ -419,7 +419,7 @@ class RunsTable(ScrollView, can_focus=True):
         marked = row["id"] in self.marks
         segments = [
             Segment("▌" if cursor else " ", style("runs-table--edge")),
-            Segment("●" if marked else " ", style("runs-table--mark")),
+            Segment("● " if marked else "  ", style("runs-table--mark")),
         ]
         for number, (column, cells) in enumerate(self._layout()):
             if number:
