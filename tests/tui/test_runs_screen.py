@@ -369,7 +369,7 @@ async def test_trouble_with_the_disk_is_said_once_and_the_dashboard_stays_up(
 
 async def test_every_theme_can_be_chosen(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:
     async with opened(gallery, (140, 36)) as (app, pilot):
-        for theme in ("imbtui-light", "textual-ansi", "nord", "imbtui-dark"):
+        for theme in ("imbtui-light", "ansi-dark", "nord", "imbtui-dark"):
             app.theme = theme
             await pilot.press("down")
             await wait(pilot, lambda: "finished" in shown(pilot))
