@@ -56,6 +56,12 @@ MEASURED: dict[str, list[tuple[str, str, str, float, float]]] = {
         ("digits LA", ACCURACY, "last", 0.806, 0.025),
         ("digits VS", ACCURACY, "last", 0.812, 0.025),
     ],
+    "kini2021/digits-start": [
+        ("CE", "test/few_accuracy", "epoch:10", 0.206, 0.05),
+        ("CDT 0.2", "test/few_accuracy", "epoch:10", 0.162, 0.05),
+        ("LA", "test/few_accuracy", "epoch:10", 0.435, 0.05),
+        ("VS", "test/few_accuracy", "epoch:10", 0.269, 0.05),
+    ],
 }
 # kini2021 §10, seed 0: the minority's error after 1, 100 and all steps, printed to three digits.
 SEED_0 = {
