@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,17 +79,20 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
-def sweep_temporaries(folder: Path) -> int:
+def sweep_temporaries(folder: Path, *, older_than: float = 0.0) -> int:
     """Remove what killed writers left in `folder` and return how many files that were.
 
-    Call it only where this process is the folder's one writer.
+    Args:
+        folder: the folder.
+        older_than: only files this many seconds old; 0 only where this process is the one writer.
     """
     swept = 0
     for entry in os.scandir(folder):
         if entry.name.startswith(TEMPORARY_MARK) and entry.is_file(follow_symlinks=False):
             with contextlib.suppress(OSError):
-                os.unlink(entry.path)
-                swept += 1
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime >= older_than:
+                    os.unlink(entry.path)
+                    swept += 1
     return swept
 
 

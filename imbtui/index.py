@@ -2,8 +2,10 @@
 
 `runs/index.json` holds one short row a run, so that ten thousand runs are listed without opening ten
 thousand folders. It is written only here, under a lock, and holds nothing that is not in the run folders.
-It heals itself: rows of folders that are new or gone are brought up to date when it is read, a damaged
-file is moved aside and rebuilt.
+It heals itself: every file of a run that a row is made of is replaced as a whole, which changes the time
+stamp of the run's folder; a row keeps that stamp, and one whose folder shows another is read anew. So an
+index that lost a change, or was never told of it, lists what the folders say. A damaged file is moved aside
+and rebuilt.
 
 Changes are appended to a journal beside it, one line a row, and folded into index.json once the journal has
 grown to a share of it; with a few hundred runs that is at every change. So one change among ten thousand
@@ -13,7 +15,9 @@ first and empties the journal after, and applying a row twice changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -38,6 +42,11 @@ LISTED_METRICS = (
 # The journal is folded once it is larger than this share of the index, and always while the index is small.
 FOLD_SHARE = 0.25
 FOLD_BELOW = 1 << 17
+# A row's key for its folder's time stamp (ns); LOOK: the row is read anew each time.
+SEEN = "seen"
+LOOK = 0
+# A folder may change again without a new stamp for as long as a tick of its file system's clock.
+LONGEST_TICK = 2_000_000_000  # ns
 
 
 class Damaged(Exception):
@@ -95,9 +104,13 @@ def _decode(data: bytes) -> Any:
 
 def _is_index(tables: Any) -> bool:
     return isinstance(tables, dict) and all(
-        isinstance(rows, dict) and all(isinstance(row, dict) and "id" in row for row in rows.values())
+        isinstance(rows, dict) and all(number.isdecimal() and _is_row(row) for number, row in rows.items())
         for rows in tables.values()
     )
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, dict) and isinstance(row.get("id"), str)
 
 
 class UncachedTable(Table):
@@ -149,46 +162,44 @@ def sync(runs: RunsPaths, ids: Iterable[str] | None = None) -> None:
         rebuild(runs)
         return
     with files.locked(runs.index_lock):
-        journal = files.LineWriter(runs.index_journal)
-        try:
-            for run_id in ids:
-                run = runs.run(run_id)
-                entry = row_of(store.read(run)) if run.root.is_dir() else {"id": run_id, "gone": True}
-                journal.append(_encode(entry))
-            size = journal.size()
-        finally:
-            journal.close()
-        folded = runs.index.stat().st_size if runs.index.exists() else 0
-        if size > FOLD_SHARE * folded or folded < FOLD_BELOW:
-            _fold(runs)
+        _append(runs, (_entry(runs, run_id) for run_id in ids))
 
 
 def rebuild(runs: RunsPaths) -> int:
     """Write the index anew from the run folders and return how many runs it holds."""
     with files.locked(runs.index_lock):
-        rows = [row_of(store.read(runs.run(i))) for i in store.list_ids(runs)]
-        files.write_atomic(runs.index, _encode({TABLE: {str(n): row for n, row in enumerate(rows, 1)}}))
-        files.write_atomic(runs.index_journal, b"")
-    return len(rows)
+        return len(_rebuild(runs))
 
 
 def query(runs: RunsPaths, *, warn: Callable[[str], None] = lambda sentence: None) -> list[dict[str, Any]]:
-    """Return a row for every run, newest first, states of active runs computed now.
+    """Return a row for every run, newest first, as the run folders are now.
 
-    A damaged index is moved aside and rebuilt; in a folder that cannot be written to, rows come from
-    the run folders themselves.
+    Rows that lack or are out of date are read from their folders, and written down where that is possible
+    at once. A damaged index is moved aside and rebuilt.
 
     Args:
         warn: told a sentence about anything that had to be repaired.
     """
     if not runs.root.is_dir():
         return []
-    rows = _read(runs, warn)
-    if rows is None:
-        rows = [row_of(store.read(runs.run(i))) for i in store.list_ids(runs)]
-    for position, row in enumerate(rows):
-        if row["state"] in store.ACTIVE:
-            rows[position] = row_of(store.read(runs.run(row["id"])))
+    folders = _folders(runs)
+    known = _known(runs, warn)
+    rows: list[dict[str, Any]] = []
+    news = [{"id": run_id, "gone": True} for run_id in known.keys() - folders.keys()]
+    for run_id, changed in folders.items():
+        row = known.get(run_id)
+        if row is None or row.get(SEEN) != changed:
+            before, row = row, _entry(runs, run_id)
+            if before is None or (row[SEEN] != LOOK and row != before):
+                news.append(row)
+        if "gone" not in row:
+            rows.append(row)
+    if news:
+        # A reader that finds the index busy or not writable has what it came for all the same.
+        with contextlib.suppress(OSError, TimeoutError), files.locked(runs.index_lock, timeout=0):
+            _append(runs, news)
+    for row in rows:
+        row.pop(SEEN, None)
     return sorted(rows, key=lambda row: (row.get("order", 0), row["id"]), reverse=True)
 
 
@@ -205,26 +216,75 @@ def stamp(runs: RunsPaths) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _read(runs: RunsPaths, warn: Callable[[str], None]) -> list[dict[str, Any]] | None:
-    """Return all rows after healing, or None where the index can neither be used nor repaired."""
+def _folders(runs: RunsPaths) -> dict[str, int]:
+    """Return the run folders by id, with their time stamps."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(runs.root) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    found[entry.name] = entry.stat(follow_symlinks=False).st_mtime_ns
+    return found
+
+
+def _entry(runs: RunsPaths, run_id: str) -> dict[str, Any]:
+    """Return a run's row as its folder tells it now, or that it is gone."""
+    run = runs.run(run_id)
     try:
-        try:
-            rows = _rows(runs)
-        except Damaged as error:
-            aside = _set_aside(runs)
-            warn(
-                f"the index was damaged ({error}); "
-                f"it was moved to {aside.name} and rebuilt from the run folders"
-            )
-            rebuild(runs)
-            rows = _rows(runs)
-        present = set(store.list_ids(runs))
-        if rows.keys() != present:
-            sync(runs, rows.keys() ^ present)
-            rows = _rows(runs)
+        seen = run.root.stat().st_mtime_ns  # before anything is read
+    except OSError:
+        return {"id": run_id, "gone": True, SEEN: LOOK}
+    view = store.read(run)
+    # What a process does to a run that it has begun or is about to begin leaves the stamp as it is.
+    lasts = view.state not in store.ACTIVE or (view.state == "queued" and not view.started)
+    settled = time.time_ns() - seen > LONGEST_TICK
+    return row_of(view) | {SEEN: seen if lasts and settled else LOOK}
+
+
+def _append(runs: RunsPaths, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows to the journal and fold it where it is long; inside the lock."""
+    journal = files.LineWriter(runs.index_journal)
+    try:
+        for entry in entries:
+            journal.append(_encode(entry))
+        size = journal.size()
+    finally:
+        journal.close()
+    folded = runs.index.stat().st_size if runs.index.exists() else 0
+    if size > FOLD_SHARE * folded or folded < FOLD_BELOW:
+        _fold(runs)
+
+
+def _rebuild(runs: RunsPaths) -> dict[str, dict[str, Any]]:
+    """Write the index anew and return its rows; inside the lock."""
+    rows = [_entry(runs, run_id) for run_id in _folders(runs)]
+    rows = [row for row in rows if "gone" not in row]
+    files.write_atomic(runs.index, _encode({TABLE: {str(n): row for n, row in enumerate(rows, 1)}}))
+    files.write_atomic(runs.index_journal, b"")
+    return {row["id"]: row for row in rows}
+
+
+def _known(runs: RunsPaths, warn: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Return the rows that the index holds, by id; none where it can neither be read nor repaired."""
+    try:
+        return _rows(runs)
+    except OSError:
+        return {}
+    except Damaged:
+        pass
+    try:
+        with files.locked(runs.index_lock):
+            try:
+                return _rows(runs)  # another reader has repaired it meanwhile
+            except Damaged as error:
+                aside = _set_aside(runs)
+                warn(
+                    f"the index was damaged ({error}); "
+                    f"it was moved to {aside.name} and rebuilt from the run folders"
+                )
+                return _rebuild(runs)
     except (OSError, TimeoutError):
-        return None
-    return list(rows.values())
+        return {}
 
 
 def _rows(runs: RunsPaths) -> dict[str, dict[str, Any]]:
@@ -258,7 +318,7 @@ def _changes(runs: RunsPaths) -> list[dict[str, Any]]:
             entry = _decode(line)
         except ValueError:
             continue
-        if isinstance(entry, dict) and "id" in entry:
+        if _is_row(entry):
             entries.append(entry)
     return entries
 

@@ -187,62 +187,6 @@ def test_a_damaged_index_is_set_aside_and_rebuilt(
     assert run.id == whole[0]["id"]
 
 
-def test_an_index_cut_at_any_byte_is_rebuilt(make_runs: MakeRuns, runs: RunsPaths) -> None:
-    make_runs("split_seed=0")
-    make_runs("split_seed=1")
-    index.sync(runs)
-    whole, content = index.query(runs), runs.index.read_bytes()
-    for size in range(len(content)):
-        runs.index.write_bytes(content[:size])
-        assert index.query(runs) == whole, size
-
-
-SUBMITTER = """
-import sys
-from pathlib import Path
-from imbtui import index, store
-from imbtui.paths import RunsPaths
-from imbtui.recipe import load_study
-runs = RunsPaths(Path(sys.argv[1]))
-study = load_study(sys.argv[2], ["split_seed=" + sys.argv[3]])
-store.record_study(runs, study)
-for _ in range(int(sys.argv[4])):
-    run_id = store.create(runs, study.runs[0], study=study, gpus="cpu", here=False)
-    index.sync(runs, [run_id])
-"""
-
-
-def submit_at_once(runs: RunsPaths, recipe: Path, processes: int, each: int) -> None:
-    started = [
-        subprocess.Popen([sys.executable, "-c", SUBMITTER, str(runs.root), str(recipe), str(n), str(each)])
-        for n in range(processes)
-    ]
-    while any(process.poll() is None for process in started):
-        rows = index.query(runs)
-        assert all("id" in row for row in rows)
-    assert [process.wait() for process in started] == [0] * processes
-    assert len(store.list_ids(runs)) == processes * each
-    stored = index.ReplacingStorage(runs.index).read()
-    assert stored is not None
-    assert len(stored[index.TABLE]) == processes * each
-    assert not list(runs.root.glob(".index-damaged-*"))
-
-
-def test_many_submitters_at_once_lose_nothing(make_runs: MakeRuns, runs: RunsPaths, tmp_path: Path) -> None:
-    make_runs()
-    store.remove(runs, store.list_ids(runs)[0])
-    submit_at_once(runs, tmp_path / "tiny.toml", processes=3, each=5)
-
-
-@pytest.mark.slow
-def test_eight_submitters_of_fifty_runs_lose_nothing(
-    make_runs: MakeRuns, runs: RunsPaths, tmp_path: Path
-) -> None:
-    make_runs()
-    store.remove(runs, store.list_ids(runs)[0])
-    submit_at_once(runs, tmp_path / "tiny.toml", processes=8, each=50)
-
-
 def test_run_folders_of_every_released_format_still_load(tmp_path: Path) -> None:
     """What a colleague finished with an older release is listed, shown and reused as before."""
     import shutil

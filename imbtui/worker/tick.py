@@ -27,6 +27,7 @@ from imbtui.worker.place import Box, Occupant, Start, gpu_rooms, place
 from imbtui.worker.reap import Reaper
 from imbtui.worker.rebalance import WORTH, to_take_back
 
+LEFT_BEHIND = 3600.0  # seconds after which no writer can still be busy with a temporary file
 AFTER_REBOOT = "the machine was restarted while runs were waiting"
 
 
@@ -79,6 +80,7 @@ class Worker:
         self._said: dict[str, Any] = {}
         self._pause_after_reboot()
         with contextlib.suppress(OSError):  # on a full disk every tick tries again
+            files.sweep_temporaries(runs.root, older_than=LEFT_BEHIND)
             self._report(idle=False)
 
     def tick(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -209,7 +210,6 @@ def test_the_worker_survives_a_hang_up_of_the_shell_that_started_it(box: Box) ->
         "from imbtui.paths import RunsPaths; lock.MODULE = 'standin_worker'; "
         "lock.ensure(RunsPaths(Path(sys.argv[1]))); print('started', flush=True); time.sleep(60)"
     )
-    import os
     import pty
     import signal
 
@@ -289,3 +289,14 @@ def test_the_worker_imports_nothing_heavy_and_stays_small(box: Box) -> None:
         assert "torch" not in file.read()
     who.signal(SIGKILL)
     assert index.query(box.runs)[0]["state"] == "running"
+
+
+def test_what_killed_writers_left_long_ago_is_swept(box: Box) -> None:
+    old, fresh = (box.runs.root / f".tmp-{name}-index.json" for name in ("old", "fresh"))
+    for path in (old, fresh):
+        path.write_text("{")
+    os.utime(old, (time.time() - 7200,) * 2)
+    run = box.submit()
+    worker.ensure(box.runs)
+    box.wait(lambda: box.state(run) == "finished")
+    assert fresh.exists() and not old.exists()
