@@ -21,7 +21,7 @@ from imbtui.worker import lock
 HERE = Path(__file__).parent
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
     """Return the first true answer; fail when none came in time."""
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
