@@ -66,6 +66,11 @@ class RunPaths:
     def artifacts(self) -> Path:
         return self.root / "artifacts"
 
+    @property
+    def reserve(self) -> Path:
+        """Room for a run's last words while it trains, should the disk fill up."""
+        return self.root / ".reserve"
+
     def rank(self, number: int) -> Path:
         return self.ranks / f"{number}.json"
 

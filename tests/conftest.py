@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-from collections.abc import Callable
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +111,46 @@ def train() -> Train:
         return json.loads(run.result.read_text())
 
     return run_it
+
+
+class Disk:
+    """A small disk that can be filled up.
+
+    Args:
+        root: where it is mounted.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._filler = root / ".filler"
+
+    def fill(self, *, leave: int = 0) -> None:
+        """Take all but `leave` bytes of it."""
+        with open(self._filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"x" * 4096)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC
+            file.truncate(max(0, file.tell() - leave))
+
+    def free(self) -> None:
+        """Give it back."""
+        self._filler.unlink()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[Path, str], Disk]]:
+    """Mount a disk in memory over a folder: `small_disk(folder, "2m")`. Only the superuser can."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size: str) -> Disk:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("only the superuser can mount a small disk")
+        mounted.append(folder)
+        return Disk(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -83,8 +83,9 @@ def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
             if session.claim(run, 0, attempt):
                 status = _train(run, attempt, stop_flag, provenance)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):  # the disk may be full
+                sys.stdout.flush()
+                sys.stderr.flush()
             # Nothing of the parent's may be cleaned up twice.
             os._exit(status)
     _, status = os.waitpid(child, 0)

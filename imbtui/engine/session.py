@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -19,6 +20,7 @@ from imbtui.processes import Identity
 RUN_MARK = "IMBTUI_RUN_ID"
 LAUNCH_MARK = "IMBTUI_LAUNCH_ID"
 DIFF_LIMIT = 1 << 20
+RESERVE = 1 << 18  # bytes; a result with the curves of a thousand classes and a traceback fit
 
 
 def attempt_of(run: RunPaths) -> int:
@@ -111,6 +113,8 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         accelerator = make_accelerator(recipe)
         under_way = build(recipe, run, accelerator, stop_flag)
         if main:
+            # Random, since some file systems store zeros as nothing.
+            files.write_atomic(run.reserve, os.urandom(RESERVE), durable=False)
             files.write_json(run.env, provenance | _of_run(under_way), durable=False)
         planner = under_way.planner
         if planner is None or planner.plan is None:
@@ -124,19 +128,28 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         main = main and not _follows_another_rank(error, run, attempt)
     except UserError as error:
         reason = str(error)
-        print(reason, file=sys.stderr)
+        _tell(reason)
     except BaseException as error:
-        traceback.print_exc()
         reason = _reason(error)
+        if main:
+            run.reserve.unlink(missing_ok=True)
+        _tell(traceback.format_exc())
         main = main and not _follows_another_rank(error, run, attempt)
         if not isinstance(error, Exception):
             raise
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _tell()
         if main:
+            run.reserve.unlink(missing_ok=True)
             _write_result(run, attempt, state, reason, under_way)
     return state
+
+
+def _tell(text: str = "") -> None:
+    """Print into the log what a run has to say, as far as there is room for it."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        print(text, end="\n" if text else "", file=sys.stderr, flush=True)
 
 
 def _follows_another_rank(error: BaseException, run: RunPaths, attempt: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -61,7 +62,8 @@ def _work(worker: Worker, ended: threading.Event, every: float, linger: float) -
             # A full disk, or a fault of ours: either way the runs are better off with a worker.
             now = traceback.format_exc()
             if now != trouble:
-                print(f"{store.now()} {now}", file=sys.stderr, flush=True)
+                with contextlib.suppress(OSError):  # the log is on the same disk
+                    print(f"{store.now()} {now}", file=sys.stderr, flush=True)
             trouble = now
         ended.wait(every)
     return None

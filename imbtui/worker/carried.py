@@ -30,6 +30,7 @@ class Carried:
         orphan: whether its ranks lived when its launcher was found gone.
         told: ranks that were asked to stop.
         deadline: when what is left of its processes is killed; None: not yet decided.
+        reason: why it crashed, as found at once: the traces may be gone when it can be written down.
     """
 
     paths: RunPaths
@@ -41,6 +42,7 @@ class Carried:
     orphan: bool = False
     told: set[Identity] = field(default_factory=set)
     deadline: float | None = None
+    reason: str = ""
     _stamp: int = -1
 
     @property

@@ -115,4 +115,5 @@ def _start(command: tuple[str, ...], document: str) -> subprocess.Popen[bytes]:
 
 
 def _note(sentence: str) -> None:
-    print(f"{store.now()} {printable(sentence)}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a full disk
+        print(f"{store.now()} {printable(sentence)}", file=sys.stderr, flush=True)

@@ -99,14 +99,16 @@ class Reaper:
             told = f"it did not stop within {run.wish.grace:g} s and was killed"
             self._end(run, "stopped", told if run.told and run.deadline is None else "")
             return
+        run.reason = run.reason or self._explain(launch, run)
+        if not self._retry(run, run.reason):
+            self._end(run, "crashed", run.reason)
+
+    def _explain(self, launch: Launch, run: Carried) -> str:
         memory_ran_out = processes.out_of_memory_kills() > launch.memory_kills
         if run.orphan and not memory_ran_out:
-            reason = "its launcher was killed"
-        else:
-            logs = (run.paths.log, launch.log)
-            reason = reasons.explain(*logs, since=run.log_offset, memory_ran_out=memory_ran_out)
-        if not self._retry(run, reason):
-            self._end(run, "crashed", reason)
+            return "its launcher was killed"
+        logs = (run.paths.log, launch.log)
+        return reasons.explain(*logs, since=run.log_offset, memory_ran_out=memory_ran_out)
 
     def _retry(self, run: Carried, reason: str) -> bool:
         """Queue a crashed run again if its recipe allows one more launch; return whether it did."""
@@ -152,6 +154,8 @@ class Reaper:
 
     def _close(self, run: Carried) -> None:
         run.over = True
+        with contextlib.suppress(OSError):
+            run.paths.reserve.unlink(missing_ok=True)  # of a trainer that was killed
         self._changed(run.id)
 
     def obey_stops(self, launch: Launch) -> None:

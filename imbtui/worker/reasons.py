@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from imbtui import files
 
 GONE = "its process is gone"
+FULL = "the disk is full"
+LITTLE = 1 << 20  # bytes; with less than that free a disk is full
 _KILLED = "killed by SIGKILL"
 
 # What the last lines may say, most telling first; a phrase may quote the match.
@@ -16,7 +19,7 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), phrase)
     for pattern, phrase in (
         (r"CUDA out of memory|OutOfMemoryError|CUDA error: out of memory", "out of GPU memory"),
-        (r"No space left on device|Disk quota exceeded", "the disk is full"),
+        (r"No space left on device|Disk quota exceeded", FULL),
         (
             r"\bMemoryError\b|std::bad_alloc|[Cc]an(?:not|'t) allocate memory|not enough memory",
             "out of memory",
@@ -51,6 +54,8 @@ def explain(run_log: Path, launch_log: Path, *, since: int = 0, memory_ran_out: 
         return "out of memory (killed by the kernel)"
     if reason:
         return reason
+    if _is_full(run_log.parent):
+        return FULL
     said = _last_words(lines)
     return f"{GONE}; its log ends: {said}" if said else GONE
 
@@ -58,7 +63,17 @@ def explain(run_log: Path, launch_log: Path, *, since: int = 0, memory_ran_out: 
 def explain_launch(launch_log: Path, *, since: int = 0) -> str:
     """Return why a launch ended before it began a run; see `explain`."""
     lines = last_lines(launch_log, since=since)
-    return _sign(lines) or _last_words(lines) or GONE
+    if reason := _sign(lines):
+        return reason
+    return FULL if _is_full(launch_log.parent) else _last_words(lines) or GONE
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a run that ended without a word may have found no room for one."""
+    try:
+        return shutil.disk_usage(folder).free < LITTLE
+    except OSError:
+        return False
 
 
 def last_lines(log: Path, *, since: int = 0, count: int = 60) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, processes, queue, worker
+from imbtui import files, index, processes, queue, worker
 from imbtui.worker import reasons
 
 Box = Any  # tests/worker/conftest.py
@@ -104,6 +104,30 @@ def test_a_worker_lives_through_a_full_disk(box: Box, monkeypatch: pytest.Monkey
     assert [files.read_json(run.state)["state"] for run in runs] == ["ended"] * 3
     rows = files.read_json(box.runs.index)["runs"].values()
     assert sorted(row["state"] for row in rows) == ["crashed", "finished", "finished"]
+
+
+def test_a_worker_lives_on_a_disk_that_is_really_full_and_tells_later_what_happened(
+    box: Box, small_disk: Any
+) -> None:
+    """Not even its log can be written to."""
+    disk = small_disk(box.runs.root, "1m")
+    queue.set_slots(box.runs, 1)
+    first, second = box.submit(steps=100, pause=0.02), box.submit()
+    worker.ensure(box.runs)
+    box.wait(lambda: box.state(first) == "running")
+    who = box.worker()
+    disk.fill()
+    box.wait(lambda: box.state(first) == "crashed")  # there was no room for its result
+    box.wait(lambda: [left.pid for left in box.processes()] == [who.pid])
+    assert sorted(row["state"] for row in index.query(box.runs)) == ["crashed", "queued"]
+    disk.free()
+    box.wait(lambda: box.states(first, second) == ["crashed", "finished"])
+    box.wait(lambda: not worker.held(box.runs))
+    assert files.read_json(first.state)["state"] == "ended"
+    assert box.reason(first) == "the disk is full"
+    assert files.read_json(box.runs.worker)["pid"] == who.pid
+    rows = files.read_json(box.runs.index)["runs"].values()
+    assert sorted(row["state"] for row in rows) == ["crashed", "finished"]
 
 
 def test_after_a_reboot_waiting_runs_are_not_started_by_surprise(box: Box) -> None:
