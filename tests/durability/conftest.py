@@ -31,13 +31,13 @@ class Executioner:
             env=os.environ | {"PYTHONPATH": str(HERE.parents[1])},
         )
 
-    def kill_at(self, number: int, how: str = "before") -> str:
-        """Return `killed`, `passed` (no write there that could be torn) or `done` (nothing was left)."""
+    def kill(self, how: str, when: float) -> str:
+        """Have it done once more and killed; see `executioner.py`."""
         assert self._server.stdin is not None and self._server.stdout is not None
-        self._server.stdin.write(f"{number} {how}\n")
+        self._server.stdin.write(f"{how} {when}\n")
         self._server.stdin.flush()
         answer = self._server.stdout.readline().strip()
-        assert answer in ("killed", "passed", "done"), answer
+        assert answer in ("killed", "passed", "done") or answer.isdecimal(), answer
         return answer
 
     def close(self) -> None:
@@ -59,31 +59,36 @@ def runs(tmp_path: Path) -> Iterator[RunsPaths]:
     shutil.rmtree(inside)
 
 
-Everywhere = Callable[..., int]
+@pytest.fixture
+def executioner(runs: RunsPaths) -> Iterator[Callable[..., Executioner]]:
+    """`executioner(OPERATION, ARGUMENT...)`: somebody who does it and is killed, as often as asked."""
+    servers: list[Executioner] = []
+
+    def start(operation: str, *arguments: str) -> Executioner:
+        servers.append(Executioner(operation, runs, *arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture
-def kill_everywhere() -> Iterator[Everywhere]:
-    """`kill_everywhere(prepare, check, OPERATION, runs, ...)`: kill it at every write point, twice at writes.
+def kill_everywhere(executioner: Callable[..., Executioner]) -> Callable[..., int]:
+    """`kill_everywhere(prepare, check, OPERATION, ARGUMENT...)`: kill it at every write point.
 
-    `prepare` is called before each trial, `check` after it; returned is how many trials ended in a kill.
+    A write is killed before it and in its middle. `prepare` is called before each trial, `check` after it; returned is how many trials ended in a kill.
     """
-    servers: list[Executioner] = []
 
     def kill(
-        prepare: Callable[[], object],
-        check: Callable[[], object],
-        operation: str,
-        runs: RunsPaths,
-        *arguments: str,
+        prepare: Callable[[], object], check: Callable[[], object], operation: str, *arguments: str
     ) -> int:
-        server = Executioner(operation, runs, *arguments)
-        servers.append(server)
+        server = executioner(operation, *arguments)
         killed = 0
         for number in range(1, MOST):
             for how in ("before", "torn"):
                 prepare()
-                answer = server.kill_at(number, how)
+                answer = server.kill(how, number)
                 killed += answer == "killed"
                 if answer != "passed":
                     check()
@@ -91,6 +96,4 @@ def kill_everywhere() -> Iterator[Everywhere]:
                 return killed
         raise AssertionError("it never came to its end")
 
-    yield kill
-    for server in servers:
-        server.close()
+    return kill

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,7 +69,7 @@ def test_killed_at_every_write_point_it_loads_and_holds_what_the_folders_say(
         index.sync(some, ids)
         assert index.query(some) == expected
 
-    killed = kill_everywhere(again, check, operation, some, *ids)
+    killed = kill_everywhere(again, check, operation, *ids)
     assert killed >= 8
 
 
@@ -96,7 +94,7 @@ def test_a_submitter_killed_at_every_write_point_leaves_whole_runs_or_none(
         for study in store.studies(runs):
             assert study["members"]
 
-    assert kill_everywhere(again, check, "submit", runs, str(tmp_path / "tiny.toml")) >= 15
+    assert kill_everywhere(again, check, "submit", str(tmp_path / "tiny.toml")) >= 15
 
 
 def test_a_trainer_killed_at_every_write_point_leaves_readable_files(
@@ -121,48 +119,20 @@ def test_a_trainer_killed_at_every_write_point_leaves_readable_files(
         rows, bad = read_rows(run.metrics)
         assert rows[-1]["step"] == 2 and bad <= 1
 
-    assert kill_everywhere(again, check, "record", runs, run.id) >= 5
+    assert kill_everywhere(again, check, "record", run.id) >= 5
 
 
-BUSY_WRITER = """
-import sys
-from pathlib import Path
-from imbtui import index, store
-from imbtui.paths import RunsPaths
-runs = RunsPaths(Path(sys.argv[1]))
-ids = sys.argv[2:]
-print("begun", flush=True)
-while True:
-    for run_id in ids:
-        store.update_submit(runs.run(run_id), attempt=store.read(runs.run(run_id)).attempt + 1)
-        index.sync(runs, [run_id])
-"""
-
-
-def kill_at_random(runs: RunsPaths, times: int) -> None:
+@pytest.mark.parametrize("times", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_writer_killed_at_random_moments_leaves_it_readable(
+    some: RunsPaths, executioner: Any, times: int
+) -> None:
     chance = random.Random(0)
-    ids = store.list_ids(runs)
+    writer = executioner("change_forever", *store.list_ids(some))
     for _ in range(times):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", BUSY_WRITER, str(runs.root), *ids], stdout=subprocess.PIPE
-        )
-        assert writer.stdout is not None and writer.stdout.readline() == b"begun\n"
-        time.sleep(chance.uniform(0, 0.1))  # the moment is the point here: any will do
-        writer.kill()
-        writer.wait()
-        writer.stdout.close()
+        writer.kill("after", chance.uniform(0, 0.05))
         said: list[str] = []
-        assert index.query(runs, warn=said.append) == truth(runs)
+        assert index.query(some, warn=said.append) == truth(some)
         assert said == []
-
-
-def test_a_writer_killed_at_random_moments_leaves_it_readable(some: RunsPaths) -> None:
-    kill_at_random(some, 5)
-
-
-@pytest.mark.slow
-def test_a_writer_killed_at_two_hundred_random_moments_leaves_it_readable(some: RunsPaths) -> None:
-    kill_at_random(some, 200)
 
 
 def journal_of(runs: RunsPaths, monkeypatch: pytest.MonkeyPatch) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -91,8 +92,13 @@ def benchmark() -> ModuleType:
     return module
 
 
-def test_a_thousand_runs_are_rebuilt_in_less_than_five_seconds(benchmark: ModuleType) -> None:
-    assert benchmark.figures(1000, changes=5)["rebuild_wall"] < 5
+def test_a_thousand_runs_are_rebuilt_in_less_than_five_seconds(
+    runs: RunsPaths, benchmark: ModuleType
+) -> None:
+    benchmark.make_runs(runs, 1000)
+    begun = time.monotonic()
+    assert len(index.query(runs)) == 1000
+    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.slow
