@@ -77,7 +77,8 @@ def executioner(runs: RunsPaths) -> Iterator[Callable[..., Executioner]]:
 def kill_everywhere(executioner: Callable[..., Executioner]) -> Callable[..., int]:
     """`kill_everywhere(prepare, check, OPERATION, ARGUMENT...)`: kill it at every write point.
 
-    A write is killed before it and in its middle. `prepare` is called before each trial, `check` after it; returned is how many trials ended in a kill.
+    A write is killed before it and in its middle. `prepare` is called before each trial, `check` after it;
+    returned is how many trials ended in a kill.
     """
 
     def kill(
