@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbtui.datasets._classes import check_classes, noise_images, only, outside
+from imbtui.datasets._stratified import stratified_split
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.errors import UserError
 from imbtui.option_types import Count, NonNegativeInt
@@ -28,6 +29,10 @@ class Digits:
     `protocol = "split"` (frankle2019 §10): a permutation of all images, drawn with `split_seed`, is cut
     into training, validation and test examples in this order.
 
+    `protocol = "stratified"` (zhang2017 §9, shared by several specs): a shuffled split that keeps the share
+    of every digit, `n_test` test and all other training examples; `split_seed` gives the very examples of
+    scikit-learn's `train_test_split(stratify=y, random_state=split_seed)`.
+
     `protocol = "long_tail"` (cao2019 §10, shared by several specs): `split_seed` draws which digit plays
     rank 0 (head) to 9 (tail) and shuffles the images of each digit; of each rank the first
     `test_per_class` are test examples, all others training examples, stored rank by rank. Labels are the
@@ -39,9 +44,10 @@ class Digits:
     probes as `other_classes` and `noise`.
 
     Args:
-        protocol: one of the three.
+        protocol: one of the four.
         n_train: training examples of `split`.
         n_val: validation examples of `split`; 0: none.
+        n_test: test examples of `stratified`.
         test_per_class: test examples a class of `long_tail` and `classes`.
         classes: digits of `classes`.
         train_per_class: training examples a class of `classes`.
@@ -50,9 +56,10 @@ class Digits:
     def __init__(
         self,
         *,
-        protocol: Literal["split", "long_tail", "classes"] = "split",
+        protocol: Literal["split", "stratified", "long_tail", "classes"] = "split",
         n_train: Count = 1000,
         n_val: NonNegativeInt = 300,
+        n_test: Count = 360,
         test_per_class: Count = 50,
         classes: list[NonNegativeInt] = [3, 5],  # noqa: B006  a recipe's default; never changed
         train_per_class: Count = 130,
@@ -61,6 +68,7 @@ class Digits:
         self.protocol = protocol
         self.n_train = n_train
         self.n_val = n_val
+        self.n_test = n_test
         self.test_per_class = test_per_class
         self.classes = classes
         self.train_per_class = train_per_class
@@ -73,7 +81,12 @@ class Digits:
         """
         x, y = read_digits()
         rng = np.random.RandomState(split_seed)
-        draw = {"split": self._split, "long_tail": self._long_tail, "classes": self._classes}[self.protocol]
+        draw = {
+            "split": self._split,
+            "stratified": self._stratified,
+            "long_tail": self._long_tail,
+            "classes": self._classes,
+        }[self.protocol]
         return draw(x, y, rng)
 
     def _split(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
@@ -89,6 +102,23 @@ class Digits:
         return DataSplits(
             train=everything.take(train),
             val=everything.take(val) if self.n_val else None,
+            test=everything.take(test),
+            num_classes=NUM_CLASSES,
+            class_names=tuple(f"digit {digit}" for digit in range(NUM_CLASSES)),
+            mean=MEAN,
+            std=STD,
+        )
+
+    def _stratified(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
+        if self.n_test >= len(y):
+            raise UserError(
+                f"{self.n_test} test examples leave no training example of the {len(y)} digits",
+                where="dataset.n_test",
+            )
+        everything = Examples.of(x, y)
+        train, test = stratified_split(y, len(y) - self.n_test, self.n_test, rng)
+        return DataSplits(
+            train=everything.take(train),
             test=everything.take(test),
             num_classes=NUM_CLASSES,
             class_names=tuple(f"digit {digit}" for digit in range(NUM_CLASSES)),

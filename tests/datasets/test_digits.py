@@ -1,4 +1,4 @@
-"""Digits: both protocols draw exactly what the specs describe."""
+"""Digits: the protocols draw exactly what the specs describe."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
 from imbtui.corruptions.long_tail import LongTail
 from imbtui.datasets.digits import Digits, read_digits
@@ -40,6 +41,22 @@ def test_split_is_one_permutation_cut_in_three() -> None:
 def test_split_needs_a_test_example() -> None:
     with pytest.raises(UserError, match="1500 training and 297 validation"):
         Digits(n_train=1500, n_val=297).load(NOWHERE, split_seed=0)
+
+
+@pytest.mark.parametrize(("seed", "n_test"), [(0, 360), (1, 360), (2, 77)])
+def test_stratified_split_is_scikit_learns(seed: int, n_test: int) -> None:
+    """zhang2017 §9, arpit2017 §8."""
+    splits = Digits(protocol="stratified", n_test=n_test).load(NOWHERE, split_seed=seed)
+    target = load_digits().target
+    train, test = train_test_split(range(1797), test_size=n_test, stratify=target, random_state=seed)
+    np.testing.assert_array_equal(splits.train.index, train)
+    np.testing.assert_array_equal(splits.test.index, test)
+    np.testing.assert_array_equal(splits.train.targets, target[train])
+
+
+def test_stratified_split_needs_a_training_example() -> None:
+    with pytest.raises(UserError, match="leave no training example"):
+        Digits(protocol="stratified", n_test=1797).load(NOWHERE, split_seed=0)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
