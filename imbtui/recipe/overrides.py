@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imbtui.errors import UserError, did_you_mean
-from imbtui.recipe.schema import Document
+from imbtui.recipe.schema import Arm, Document
 
 LISTS = ("corruptions", "methods", "probes")
 # Keys beside a plug-in's options that belong to the engine and outlive a change of the plug-in's name.
@@ -72,6 +72,38 @@ def apply(tables: dict[str, Any], changes: Mapping[str, Any], *, where: str) -> 
             _set_in_list(tables, parts, value, where)
         else:
             _set_in_table(tables, parts, value, where)
+
+
+def apply_arms(tables: Mapping[str, Any], arms: Sequence[Arm], *, where: str) -> dict[str, dict[str, Any]]:
+    """Return each arm's raw tables by its label.
+
+    An arm starts from the recipe's tables, or from those of the arm that it extends, and changes them as
+    `apply` does.
+
+    Args:
+        tables: the recipe's tables; left alone.
+        arms: in the recipe's order.
+        where: the list of arms, named in errors.
+
+    Raises:
+        UserError: two arms share a label, one extends an arm that is not above it, or a change is wrong.
+    """
+    varied: dict[str, dict[str, Any]] = {}
+    for arm in arms:
+        if arm.label in varied:
+            raise UserError(f'two arms are labelled "{arm.label}"', where=where)
+        here = f"{where} ({arm.label})"
+        if arm.extends is not None and arm.extends not in varied:
+            later = arm.extends in (other.label for other in arms)
+            raise UserError(
+                f'"{arm.extends}" is not above this arm' if later else f'there is no arm "{arm.extends}"',
+                where=f"{here}.extends",
+                hint="An arm extends one further up." if later else did_you_mean(arm.extends, list(varied)),
+            )
+        own = dict(tables if arm.extends is None else varied[arm.extends])
+        apply(own, flatten(arm.set), where=here)
+        varied[arm.label] = own
+    return varied
 
 
 def _tables() -> list[str]:

@@ -270,9 +270,16 @@ Point = bool | int | float | str | list[Any]
 
 
 class Arm(Table):
-    """`[[arms]]`: a named variant of the recipe."""
+    """`[[arms]]`: a named variant of the recipe.
+
+    Attributes:
+        label: its name.
+        extends: label of an arm further up, whose settings this one starts from.
+        set: what it changes, by dotted key.
+    """
 
     label: Annotated[str, Field(min_length=1, max_length=60)]
+    extends: str | None = None
     set: dict[str, Any] = Field(default={})
 
 

@@ -147,11 +147,8 @@ def parse_study(
     document = check(Document, raw, where)
     tables = {key: value for key, value in raw.items() if key not in overrides.STUDY_KEYS}
     tables.setdefault("loss", {"name": "cross_entropy"})
-    arms = [_arm(a, f"{where}, arms") for a in document.arms]
-    labels = [arm.label for arm in arms]
-    for label in labels:
-        if labels.count(label) > 1:
-            raise UserError(f'two arms are labelled "{label}"', where=f"{where}, arms")
+    arms = [check(Arm, arm, f"{where}, arms") for arm in document.arms]
+    by_arm = overrides.apply_arms(tables, arms, where=f"{where}, arms")
     grid = _grid(raw.get("grid", {}), where)
     wanted = tuple(document.seeds if seeds is None else seeds)
     if not wanted:
@@ -164,16 +161,14 @@ def parse_study(
             raise UserError(f'"{key}" is varied by the grid and cannot be set too', where="--set")
 
     planned = []
-    variants: list[Arm | None] = [*arms] or [None]
-    for arm, point in itertools.product(variants, _points(grid)):
-        varied = dict(tables)
-        if arm is not None:
-            overrides.apply(varied, overrides.flatten(arm.set), where=f"{where}, arms ({arm.label})")
+    variants: list[tuple[str | None, dict[str, Any]]] = [*by_arm.items()] or [(None, tables)]
+    for (label, own), point in itertools.product(variants, _points(grid)):
+        varied = dict(own)
         overrides.apply(varied, point, where=f"{where}, grid")
         overrides.apply(varied, changes, where="--set")
         for seed in wanted:
             recipe = resolve(varied, seed, where=where, allow_plugins=allow_plugins)
-            planned.append((recipe, arm.label if arm else None, point, seed))
+            planned.append((recipe, label, point, seed))
     variant = short_hash(
         [
             name,
@@ -185,7 +180,7 @@ def parse_study(
     notes = {w for recipe, *_ in planned for w in warnings(recipe)}
     claims = tuple(check(Claim, c, f"{where}, claims") for c in document.claims)
     for claim in claims:
-        _known_arms(claim, labels, f"{where}, claims")
+        _known_arms(claim, list(by_arm), f"{where}, claims")
         if claim.over is not None and claim.over not in grid:
             raise UserError(
                 f'"{claim.over}" is not a key of the grid', where=f"{where}, claims ({claim.says})"
@@ -206,10 +201,6 @@ def parse_study(
         warnings=tuple(sorted(notes)),
         runs=tuple(PlannedRun(r, name, variant, a, p, s, digest(r)) for r, a, p, s in planned),
     )
-
-
-def _arm(table: dict[str, Any], where: str) -> Arm:
-    return check(Arm, table, where)
 
 
 def _grid(table: dict[str, Any], where: str) -> dict[str, list[Any]]:

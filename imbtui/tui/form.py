@@ -161,12 +161,8 @@ class Form:
         self.title = str(raw.get("title", ""))
         tables = {key: value for key, value in raw.items() if key not in overrides.STUDY_KEYS}
         # Each arm's tables; without arms the recipe's own, under an empty label.
-        self._arms: dict[str, Tables] = {}
-        arms: list[dict[str, Any]] = raw.get("arms") or [{"label": ""}]
-        for arm in arms:
-            varied = dict(tables)
-            overrides.apply(varied, overrides.flatten(arm.get("set", {})), where=str(path))
-            self._arms[str(arm.get("label"))] = varied
+        arms = [schema.Arm.model_validate(arm) for arm in raw.get("arms", [])]
+        self._arms: dict[str, Tables] = overrides.apply_arms(tables, arms, where=str(path)) or {"": tables}
         self._grid = overrides.flatten(raw.get("grid", {}))
         self.seeds: list[int] = raw.get("seeds", [0])
         self._seeds = seeds_text(self.seeds)

@@ -64,6 +64,49 @@ def test_expands_arms_times_grid_times_seeds(recipe_file: Path) -> None:
     assert {run.recipe.corruptions[0].options["ratio"] for run in ldam} == {10, 100}
 
 
+EXTENDED = """
+[[arms]]
+label = "LDAM-DRW, wide"
+extends = "LDAM-DRW"
+[arms.set]
+"model.hidden" = [256, 64]
+"methods.class_weights.start_epoch" = "80%"
+[[arms]]
+label = "focal, wide"
+extends = "LDAM-DRW, wide"
+[arms.set]
+"loss.name" = "focal"
+"methods.class_weights" = false
+"""
+
+
+def test_an_arm_that_extends_another_starts_from_its_settings(tmp_path: Path) -> None:
+    path = tmp_path / "extended.toml"
+    path.write_text(GOOD.replace("[grid]", EXTENDED + "[grid]"))
+    by_arm = {run.arm: run.recipe for run in load(path).runs}
+    wide, focal, short = by_arm["LDAM-DRW, wide"], by_arm["focal, wide"], by_arm["LDAM-DRW"]
+    assert (wide.loss.name, wide.model.head, wide.model.options["hidden"]) == ("ldam", "cosine", [256, 64])
+    assert wide.methods[0].options["start_epoch"] == "80%"
+    assert short.methods[0].options["start_epoch"] == "60%"
+    assert (focal.loss.name, focal.model.options["hidden"], focal.methods) == ("focal", [256, 64], [])
+
+
+@pytest.mark.parametrize(
+    ("extends", "sentence"),
+    [
+        ("LDAM-DWR", 'there is no arm "LDAM-DWR".*Did you mean "LDAM-DRW"'),
+        ("focal, wide", '"focal, wide" is not above this arm.*further up'),
+        ("LDAM-DRW, wide", '"LDAM-DRW, wide" is not above this arm'),
+    ],
+)
+def test_an_arm_extends_only_one_further_up(tmp_path: Path, extends: str, sentence: str) -> None:
+    path = tmp_path / "extended.toml"
+    wrong = EXTENDED.replace('extends = "LDAM-DRW"', f'extends = "{extends}"')
+    path.write_text(GOOD.replace("[grid]", wrong + "[grid]"))
+    with pytest.raises(UserError, match=rf"extended\.toml, arms \(LDAM-DRW, wide\)\.extends: {sentence}"):
+        load(path)
+
+
 def test_all_defaults_are_filled_in(recipe_file: Path) -> None:
     recipe = load(recipe_file).runs[0].recipe
     assert recipe.corruptions[0].options == {"profile": "exp", "ratio": 10, "n_max": 120, "pick": "first"}

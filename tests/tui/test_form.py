@@ -51,6 +51,15 @@ def change(form: Form, key: str, value: str) -> None:
     form.change(field(form, key), value)
 
 
+def test_an_arm_that_extends_another_has_its_settings() -> None:
+    extended = '[[arms]]\nlabel = "more noise"\nextends = "LDAM, noisy"\n[arms.set]\n'
+    form = Form(f'{ARMS}{extended}"corruptions.label_noise.rate" = 0.4\n', Path("arms.toml"), "arms")
+    losses = ["cross_entropy", "ldam", "ldam"]
+    assert [run["loss"]["name"] for run in resolved(form)[::3]] == losses
+    assert field(form, "corruptions.label_noise.rate").by_arm.endswith("0.4: more noise")
+    assert field(form, "loss.name").by_arm == 'cross_entropy: CE; ldam: "LDAM, noisy", more noise'
+
+
 def resolved(form: Form) -> list[dict[str, Any]]:
     """Return the recipes of all runs, as the command line would resolve them."""
     import tomllib
