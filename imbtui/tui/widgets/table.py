@@ -1,0 +1,371 @@
+"""A table with a cursor, drawn line by line: only lines on the screen are ever formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from imbtui.tui.messages import Row
+
+GAP = 2
+MARK = 3  # columns before the first cell: the mark, and the cursor's edge
+MEASURED = 400  # rows that say how wide contents are
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        key: its name for sorting.
+        title: its heading.
+        width: cells; 0: as wide as its contents, while there is room.
+        show: its text for a row.
+        order: its sort key for a row; rows without a value come last whichever way.
+        style: component class of its text.
+        needs: table width from which it is shown.
+        right: align to the right.
+        descends: the first sort is largest first.
+        least: of `width = 0`: cells it has at least.
+        fills: of `width = 0`: it takes what all others leave over.
+    """
+
+    key: str
+    title: str
+    width: int
+    show: Callable[[Row], str]
+    order: Callable[[Row], Any] = lambda row: None
+    style: str = "table--text"
+    needs: int = 0
+    right: bool = False
+    descends: bool = False
+    least: int = 8
+    fills: bool = False
+
+
+class Table(ScrollView, can_focus=True):
+    """Rows as lines, in the order given; each has an `id`. Keeps its cursor on the same row, and its marks.
+
+    Args:
+        columns: what it shows of a row.
+    """
+
+    DEFAULT_CSS = """
+    Table {
+        height: 1fr;
+        scrollbar-size-vertical: 1;
+        overflow-x: hidden;
+    }
+    Table > .table--heading { color: $text-muted; text-style: bold; background: $surface; }
+    Table > .table--sorted { color: $text-primary; text-style: bold; background: $surface; }
+    Table > .table--text { color: $foreground; }
+    Table > .table--quiet { color: $text-muted; }
+    Table > .table--strong { color: $foreground; text-style: bold; }
+    Table > .table--good { color: $text-success; }
+    Table > .table--warning { color: $text-warning; }
+    Table > .table--bad { color: $text-error; text-style: bold; }
+    Table > .table--accent { color: $text-primary; text-style: bold; }
+    Table > .table--cursor { background: $primary 18%; }
+    Table:focus > .table--cursor { background: $primary 32%; }
+    Table > .table--edge { color: $primary; text-style: bold; }
+    Table > .table--mark { color: $text-accent; text-style: bold; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"table--{name}"
+        for name in (
+            *("heading", "sorted", "cursor", "edge", "mark"),
+            *("text", "quiet", "strong", "good", "warning", "bad", "accent"),
+        )
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open", id="table.open", tooltip="Open the selected line."),
+        Binding(
+            "up,k",
+            "move(-1)",
+            "up",
+            show=False,
+            id="table.up",
+            tooltip="Select the line above.",
+            key_display="↑ k",
+        ),
+        Binding(
+            "down,j",
+            "move(1)",
+            "down",
+            show=False,
+            id="table.down",
+            tooltip="Select the line below.",
+            key_display="↓ j",
+        ),
+        Binding("pageup", "page(-1)", "page up", show=False, id="table.page_up", tooltip="One page up."),
+        Binding(
+            "pagedown", "page(1)", "page down", show=False, id="table.page_down", tooltip="One page down."
+        ),
+        Binding("home,g", "end(0)", "first", show=False, id="table.first", tooltip="Select the first line."),
+        Binding("end,G", "end(-1)", "last", show=False, id="table.last", tooltip="Select the last line."),
+    ]
+
+    class Highlighted(Message):
+        """The cursor stands on another row, or on none."""
+
+        def __init__(self, row: Row | None) -> None:
+            super().__init__()
+            self.row = row
+
+    class Opened(Message):
+        """A row was chosen."""
+
+        def __init__(self, row: Row) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.columns = columns
+        self.rows: list[Row] = []
+        self.marks: set[str] = set()
+        self.sort_key = ""
+        self.descending = True
+        self._at: dict[str, int] = {}
+        self._cursor = 0
+        self._highlighted: str | None = None
+        self._needed: dict[str, int] = {}
+
+    # What it shows
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return self.rows[self._cursor] if self.rows else None
+
+    @property
+    def chosen(self) -> list[Row]:
+        """The marked rows; without marks the one under the cursor."""
+        marked = [row for row in self.rows if row["id"] in self.marks]
+        return marked or ([self.row] if self.row else [])
+
+    def show(self, rows: Iterable[Row]) -> None:
+        """Show these rows; the cursor stays on its row where that is still there."""
+        before = self.row
+        offset = self._cursor - self.scroll_offset.y
+        self.rows = self.arranged(rows)
+        self._at = {row["id"]: position for position, row in enumerate(self.rows)}
+        stays = before is not None and before["id"] in self._at
+        self._cursor = (
+            self._at[before["id"]] if stays and before else min(self._cursor, max(0, len(self.rows) - 1))
+        )
+        self.measure()
+        self._fit()
+        if stays:
+            self.scroll_to(y=self._cursor - offset, animate=False)
+        self._keep_in_sight()
+        self.refresh()
+        self._tell()
+
+    def update(self, rows: Mapping[str, Row]) -> None:
+        """Replace single rows; their order stays until the next `show`."""
+        for row_id, row in rows.items():
+            position = self._at.get(row_id)
+            if position is not None:
+                self.rows[position] = row
+                self._refresh_row(position)
+
+    def select(self, row_id: str) -> None:
+        """Put the cursor on a row."""
+        if row_id in self._at:
+            self._go(self._at[row_id])
+
+    def unmark(self) -> None:
+        """Take away all marks."""
+        self.marks.clear()
+        self.refresh()
+
+    def arranged(self, rows: Iterable[Row]) -> list[Row]:
+        """Return rows in the order in which they are shown."""
+        return list(rows)
+
+    def measure(self) -> None:
+        """Learn how wide the contents of columns without a width are."""
+        measured = self.rows[:MEASURED]
+        self._needed = {
+            column.key: max((cell_len(column.show(row)) for row in measured), default=0)
+            for column in self.columns
+            if not column.width and not column.fills
+        }
+
+    # Keys
+
+    def action_move(self, by: int) -> None:
+        self._go(self._cursor + by)
+
+    def action_page(self, by: int) -> None:
+        self._go(self._cursor + by * max(1, self._visible - 1))
+
+    def action_end(self, position: int) -> None:
+        self._go(position if position >= 0 else len(self.rows) - 1)
+
+    def action_open(self) -> None:
+        if self.row:
+            self.post_message(self.Opened(self.row))
+
+    def action_mark(self) -> None:
+        if self.row is None:
+            return
+        self.marks.symmetric_difference_update({self.row["id"]})
+        self._refresh_row(self._cursor)
+        self._go(self._cursor + 1)
+        self._tell(always=True)
+
+    def on_click(self, event: events.Click) -> None:
+        if event.y == 0:
+            self.heading_clicked(self._column_at(event.x))
+            return
+        position = event.y - 1 + self.scroll_offset.y
+        if position < len(self.rows):
+            self._go(position)
+            if event.chain == 2:
+                self.action_open()
+
+    def heading_clicked(self, column: Column | None) -> None:
+        """A column's heading was clicked."""
+
+    def _go(self, position: int) -> None:
+        position = max(0, min(len(self.rows) - 1, position))
+        if not self.rows or position == self._cursor:
+            return
+        before, self._cursor = self._cursor, position
+        self._keep_in_sight()
+        self._refresh_row(before)
+        self._refresh_row(position)
+        self._tell()
+
+    def _tell(self, *, always: bool = False) -> None:
+        now = self.row["id"] if self.row else None
+        if always or now != self._highlighted:
+            self._highlighted = now
+            self.post_message(self.Highlighted(self.row))
+
+    # Lines
+
+    @property
+    def _visible(self) -> int:
+        return max(1, self.scrollable_content_region.height - 1)
+
+    def _fit(self) -> None:
+        # One line more than there are rows: the heading stands on the first line of the screen.
+        self.virtual_size = Size(self.size.width, len(self.rows) + 1)
+
+    def _keep_in_sight(self) -> None:
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + self._visible:
+            self.scroll_to(y=self._cursor - self._visible + 1, animate=False)
+
+    def on_resize(self) -> None:
+        self._fit()
+        self._keep_in_sight()
+
+    def _refresh_row(self, position: int) -> None:
+        line = position - self.scroll_offset.y + 1
+        if 1 <= line < self.size.height:
+            self.refresh(Region(0, line, self.size.width, 1))
+
+    def shown_columns(self, width: int) -> list[Column]:
+        """Return the columns that are shown in a table of so many cells."""
+        return [column for column in self.columns if width >= column.needs]
+
+    def _layout(self) -> list[tuple[Column, int]]:
+        """Return the columns that fit the width, with the width of each."""
+        width = self.scrollable_content_region.width - 1
+        shown = self.shown_columns(width)
+        left = width - MARK - sum(c.width for c in shown) - GAP * (len(shown) - 1)
+        widths = {c.key: c.least for c in shown if not c.width}
+        left -= sum(widths.values())
+        for column in shown:
+            if column.key in self._needed:
+                more = max(0, min(left, self._needed[column.key] - widths[column.key]))
+                widths[column.key] += more
+                left -= more
+        for column in shown:
+            if column.fills:
+                widths[column.key] += left
+        return [(column, column.width or max(4, widths[column.key])) for column in shown]
+
+    def _column_at(self, x: int) -> Column | None:
+        start = MARK
+        for column, width in self._layout():
+            if start <= x < start + width + GAP:
+                return column
+            start += width + GAP
+        return None
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return self._heading(width)
+        position = y - 1 + self.scroll_offset.y
+        if position >= len(self.rows):
+            return Strip.blank(width, self.rich_style)
+        return self._line(position, width)
+
+    def _heading(self, width: int) -> Strip:
+        plain = self.get_component_rich_style("table--heading")
+        sorted_by = self.get_component_rich_style("table--sorted")
+        segments = [Segment(" " * MARK, plain)]
+        for number, (column, cells) in enumerate(self._layout()):
+            if number:
+                segments.append(Segment(" " * GAP, plain))
+            title, style = column.title, plain
+            if column.key == self.sort_key:
+                title, style = f"{title}{'▾' if self.descending else '▴'}", sorted_by
+                cells_over = cell_len(title) - cells
+                if cells_over > 0 and column.right:
+                    # The arrow of a full right-aligned heading hangs into the gap before it.
+                    segments[-1] = Segment(" " * (GAP - cells_over), plain)
+                    cells += cells_over
+            segments.append(Segment(cell(title, cells, column.right), style))
+        return Strip(segments).crop_extend(0, width, plain)
+
+    def _line(self, position: int, width: int) -> Strip:
+        row = self.rows[position]
+        cursor = position == self._cursor
+        ground = self.get_component_rich_style("table--cursor" if cursor else "table--text")
+        back = Style(bgcolor=ground.bgcolor)
+
+        def style(component: str) -> Style:
+            return self.get_component_rich_style(component) + back
+
+        marked = row["id"] in self.marks
+        segments = [
+            Segment("▌" if cursor else " ", style("table--edge")),
+            Segment("● " if marked else "  ", style("table--mark")),
+        ]
+        for number, (column, cells) in enumerate(self._layout()):
+            if number:
+                segments.append(Segment(" " * GAP, back))
+            segments += self.cells(row, column, cells, style)
+        return Strip(segments).crop_extend(0, width, back)
+
+    def cells(self, row: Row, column: Column, width: int, style: Callable[[str], Style]) -> list[Segment]:
+        """Return a cell, exactly `width` cells wide."""
+        return [Segment(cell(column.show(row), width, column.right), style(column.style))]
+
+
+def cell(content: str, width: int, right: bool = False) -> str:
+    """Return text that takes exactly `width` cells; what is cut off shows as an ellipsis."""
+    length = cell_len(content)
+    if length > width:
+        return set_cell_size(content, width - 1) + "…" if width > 1 else set_cell_size(content, width)
+    return " " * (width - length) + content if right else content + " " * (width - length)
