@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from imbtui.cli import options, output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from imbtui.store import RunView
 
 EXAMPLES = ("imbtui show @last", "imbtui show 3 --json")
@@ -63,11 +66,23 @@ def _print_facts(view: RunView) -> None:
             ("fits since", f"epoch {shown(view.fit_epoch)}" if view.fit_epoch is not None else ""),
             ("device", device + (f" (GPU {shown(list(view.gpus))})" if view.gpus else "")),
             ("classes", shown(env.get("class_counts") or [])),
+            ("corrupted", _corrupted(env)),
             ("code", commit),
             ("tags", " ".join(view.tags)),
             ("note", Text(printable(view.note))),
             ("folder", str(view.path.root)),
         ]
+    )
+
+
+def _corrupted(env: Mapping[str, Any]) -> str:
+    """Return how many training examples were corrupted; nothing where none was."""
+    corrupted, examples = env.get("corrupted") or {}, env.get("examples") or {}
+    if not corrupted.get("examples"):
+        return ""
+    return (
+        f"{corrupted['examples']} of {examples.get('train', '?')} training examples, "
+        f"{corrupted['flip_rate']:.1%} of the labels wrong"
     )
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: a full pass in eval mode over a split, all metrics from one confusion matrix."""
+"""Evaluation: a full pass in eval mode over a split, all metrics from sums over examples."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from imbtui.engine.batches import Batches
 from imbtui.engine.objective import Objective
 from imbtui.engine.tick import Tick
 from imbtui.numerics.classification import ClassificationMetrics
+from imbtui.numerics.corrupted_accuracy import CorruptedAccuracy
 
 
 @torch.no_grad()
@@ -26,6 +27,7 @@ def evaluate(
     """Return the metrics of a split by name (contract §5), reduced over all processes.
 
     `loss` is the recipe's loss in force at `t`, without weights and penalties, against the given labels.
+    A split with corrupted examples has accuracies for these and for the clean ones, besides.
 
     Args:
         objective: evaluated in eval mode and put back into training mode.
@@ -36,6 +38,7 @@ def evaluate(
     """
     objective.eval()
     metrics = ClassificationMetrics(len(class_counts), class_counts, shots, device=class_counts.device)
+    apart = CorruptedAccuracy(device=class_counts.device)
     loss_sum = torch.zeros(2, dtype=torch.float64, device=class_counts.device)
     for batch in batches.evaluation():
         logits = objective.model(batch.x)
@@ -45,9 +48,10 @@ def evaluate(
         if logits.dim() == 3:
             logits = logits.softmax(-1).mean(0).clamp_min(1e-38).log()
         metrics.update(logits, batch.y)
+        apart.update(logits, batch.y, batch.clean_targets, batch.is_corrupted)
     objective.train()
     if dist.is_available() and dist.is_initialized():
-        for total in (loss_sum, *metrics.state.values()):
+        for total in (loss_sum, *metrics.state.values(), *apart.state.values()):
             dist.all_reduce(total)
     loss, count = loss_sum.tolist()
-    return {"loss": loss / count, **metrics.compute()}
+    return {"loss": loss / count, **metrics.compute(), **apart.compute()}

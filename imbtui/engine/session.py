@@ -222,6 +222,15 @@ def _of_run(under_way: Any) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in context.model.parameters()),
         "examples": {split: len(examples) for split, examples in context.examples.items()},
         "class_counts": context.class_counts.tolist(),
+        "corrupted": _corrupted(context.examples["train"]),
+    }
+
+
+def _corrupted(train: Any) -> dict[str, float]:
+    """Return how many training examples corruptions changed, and the share of labels that are wrong."""
+    return {
+        "examples": int(train.is_corrupted.sum()),
+        "flip_rate": round(float((train.targets != train.clean_targets).mean()), 6),
     }
 
 

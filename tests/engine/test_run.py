@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +188,7 @@ def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train
             "augmentation.input_noise=0.0",
             f"loss.normalise={normalise}",
             "optimizer.lr=0.001",
+            "corruptions.label_noise.rate=0.3",
         )
         for normalise in ("batch", "weights", "sum")
     ]
@@ -202,8 +204,16 @@ def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train
         for name in single:
             torch.testing.assert_close(single[name], double[name], atol=2e-5, rtol=1e-4)
         assert json.loads(together.env.read_text())["processes"] == 2
-        for key in ("test/accuracy", "test/ece", "train/loss"):
+        assert store.read(together).digest == store.read(alone).digest
+        assert labels(together) == labels(alone), "the same noise was drawn"
+        for key in ("test/accuracy", "test/ece", "train/loss", "train/corrupted_accuracy"):
             assert evaluations(together)[-1][key] == pytest.approx(evaluations(alone)[-1][key], abs=1e-3)
+
+
+def labels(run: RunPaths) -> dict[str, list[int]]:
+    """Return which examples a run trained on, with which labels and marks."""
+    with np.load(run.artifacts / "training_labels.npz") as file:
+        return {name: values.tolist() for name, values in file.items()}
 
 
 def spread(*runs: RunPaths) -> None:
