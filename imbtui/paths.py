@@ -55,6 +55,11 @@ class RunPaths:
         return self.root / "metrics.jsonl"
 
     @property
+    def system(self) -> Path:
+        """How busy process, machine and GPUs were while it trained."""
+        return self.root / "system.jsonl"
+
+    @property
     def result(self) -> Path:
         return self.root / "result.json"
 

@@ -9,7 +9,7 @@ Each file of a run folder has one writer:
 | stop, notes.toml | the UI |
 | log.txt | the trainer's output |
 | ranks/<n>.json | rank n |
-| env.json, metrics.jsonl, result.json, ckpt/, artifacts/ | rank 0 |
+| env.json, metrics.jsonl, system.jsonl, result.json, ckpt/, artifacts/ | rank 0 |
 """
 
 from __future__ import annotations

@@ -23,10 +23,11 @@ def evaluate(
     *,
     class_counts: torch.Tensor,
     shots: Sequence[int],
-) -> dict[str, Any]:
-    """Return the metrics of a split by name (contract §5), reduced over all processes.
+) -> tuple[dict[str, Any], torch.Tensor]:
+    """Return the metrics of a split by name (contract §5) and its confusion matrix, over all processes.
 
-    `loss` is the recipe's loss in force at `t`, without weights and penalties, against the given labels.
+    Rows of the matrix, (C, C) int64 on the device, are true classes, columns predicted ones. `loss` is the
+    recipe's loss in force at `t`, without weights and penalties, against the given labels.
     A split with corrupted examples has accuracies for these and for the clean ones, besides.
 
     Args:
@@ -54,4 +55,4 @@ def evaluate(
         for total in (loss_sum, *metrics.state.values(), *apart.state.values()):
             dist.all_reduce(total)
     loss, count = loss_sum.tolist()
-    return {"loss": loss / count, **metrics.compute(), **apart.compute()}
+    return {"loss": loss / count, **metrics.compute(), **apart.compute()}, metrics.state["confusion"]

@@ -15,6 +15,8 @@ from imbtui import files
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Batches
 from imbtui.engine.checkpoint import Checkpoints
+from imbtui.engine.confusion import FILE as CONFUSION_FILE
+from imbtui.engine.confusion import ConfusionLog
 from imbtui.engine.evaluate import evaluate
 from imbtui.engine.fit import fit
 from imbtui.engine.log import SELECTED_ON, MetricsLog, row_position
@@ -68,6 +70,7 @@ class Run:
         self.probes = probes
         self.log = log
         self.checkpoints = checkpoints
+        self._confusion = ConfusionLog()
         self._stop_flag = stop_flag
         self._reached = False
         self._fresh_scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
@@ -183,8 +186,9 @@ class Run:
     def evaluate(self, t: Tick, running: Mapping[str, Any] | None = None) -> None:
         """Evaluate all splits and log one row."""
         row: dict[str, Any] = dict(running or {})
+        matrices: dict[str, torch.Tensor] = {}
         for split, batches in self.data.items():
-            values = evaluate(
+            values, matrices[split] = evaluate(
                 self.objective,
                 batches,
                 t,
@@ -193,6 +197,8 @@ class Run:
             )
             row |= {f"{split}/{name}": value for name, value in values.items()}
         self.write(t, row)
+        if self.is_main:
+            self._keep_confusion(self._confusion.take(t, matrices))
         until = self.recipe.train.until
         if until is not None and until.metric in row:
             falls = until.metric.endswith(("error", "loss", "nll", "ece"))
@@ -205,6 +211,10 @@ class Run:
             and self.log.best["stage"] == t.stage
         ):
             self.checkpoints.save_best(self.objective, self.log.best)
+
+    def _keep_confusion(self, content: bytes | None) -> None:
+        if content is not None:
+            self.keep(CONFUSION_FILE, content)
 
     def target_reached(self) -> bool:
         """Whether `train.until` has been reached."""
@@ -275,6 +285,7 @@ class Run:
 
     def finish_stage(self, stage: str, t: Tick, objective: Objective) -> None:
         """Write the end state of a stage."""
+        self._keep_confusion(self._confusion.rest())
         self.checkpoints.finish(stage, t.step + 1, objective, self.log)
         self.accelerator.wait_for_everyone()
 

@@ -100,9 +100,11 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
     """
     from imbtui.engine.build import build, make_accelerator
     from imbtui.engine.fit import Stopped
+    from imbtui.engine.system import SystemLog
     from imbtui.recipe.read import read_resolved
 
     state, reason, under_way = "failed", "it ended without saying why", None
+    system: SystemLog | None = None
     main = os.environ.get("RANK", "0") == "0"
     try:
         recipe = read_resolved(run.recipe)
@@ -116,6 +118,8 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
             # Random, since some file systems store zeros as nothing.
             files.write_atomic(run.reserve, os.urandom(RESERVE), durable=False)
             files.write_json(run.env, provenance | _of_run(under_way), durable=False)
+            system = SystemLog(run, cuda=accelerator.device.type == "cuda")
+            system.start()
         planner = under_way.planner
         if planner is None or planner.plan is None:
             under_way.fit("train")
@@ -139,6 +143,8 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
             raise
     finally:
         _tell()
+        if system is not None:
+            system.stop()
         if main:
             run.reserve.unlink(missing_ok=True)
             _write_result(run, attempt, state, reason, under_way)
