@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from imbtui import text
 from imbtui.cli import output
 from imbtui.files import printable
 
 if TYPE_CHECKING:
     from imbtui.members import Member
-    from imbtui.paths import RunsPaths
     from imbtui.report.summary import Line
     from imbtui.verdict import Verdict
 
@@ -24,16 +22,6 @@ _SHORT = {
     "test/few_accuracy": "few",
     "test/accuracy": "accuracy",
 }
-
-
-def views_of(runs: RunsPaths, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the runs that stand for the digests of studies, by digest; no other folder is opened."""
-    from imbtui import index, store
-    from imbtui.members import by_digest
-
-    wanted = {member["digest"] for record in records for member in record.get("members", [])}
-    rows = [row for row in index.query(runs, warn=output.say) if row.get("digest") in wanted]
-    return by_digest(store.read(runs.run(row["id"])) for row in rows)
 
 
 def print_summary(members: Sequence[Member], *, title: str) -> None:
@@ -82,7 +70,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
         output.line(word.append(first))
         for more in rest:
             output.line(" " * _INDENT + more)
-        for more in _folded(figures(verdict)):
+        for more in _folded(verdict.figures()):
             output.line(Text(" " * _INDENT + more, style="dim"))
 
 
@@ -92,22 +80,3 @@ def _folded(sentence: str) -> list[str]:
     if not output.is_terminal():
         return [safe] if safe else []
     return textwrap.wrap(safe, max(40, output.console().width - _INDENT), break_long_words=False)
-
-
-def figures(verdict: Verdict) -> str:
-    """Return the figures behind a verdict: effect, interval, p, n, test, and the reason."""
-    parts = []
-    if verdict.effect is not None:
-        interval = ""
-        if verdict.low is not None and verdict.high is not None:
-            interval = f" [{text.number(verdict.low, 3)}, {text.number(verdict.high, 3)}]"
-        wants = f"{verdict.wants}: " if verdict.wants else ""
-        parts.append(f"{wants}{text.number(verdict.effect, 3)}{interval}")
-        if verdict.p is not None:
-            parts.append("p < 0.001" if verdict.p < 0.001 else f"p = {verdict.p:.3f}")
-        parts.append(f"n = {verdict.n}")
-        if verdict.test:
-            parts.append(verdict.test)
-    if verdict.reason:
-        parts.append(verdict.reason)
-    return ", ".join(parts)

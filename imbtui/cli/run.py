@@ -226,12 +226,13 @@ def _finish(
     from imbtui import store, text
     from imbtui.cli import conclude
     from imbtui.documents import record
+    from imbtui.report.studies import views_of
     from imbtui.verdict import judge_study, members_of
 
     views = [store.read(paths.run(run_id)) for run_id in ids]
     failed = [view for view in views if view.state in FAILED]
     studied: list[dict[str, Any]] = [study.record() for study in studies]
-    found = conclude.views_of(paths, studied)
+    found = views_of(paths, studied, warn=output.say)
     verdicts = [judge_study(one, found) for one in studied]
     with output.reader_may_leave():
         if json:

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imbtui.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from imbtui.paths import RunsPaths
-
-Record = Mapping[str, Any]
-
-
-def named(record: Record) -> str:
-    """Return a study's variant as it can be named: `cao2019/quick@5fd11e48`."""
-    return f"{record.get('study', '')}@{record.get('variant', '')}"
+    from imbtui.report.studies import Record
 
 
 def find(runs: RunsPaths, reference: str) -> list[Record]:
@@ -33,6 +26,7 @@ def find(runs: RunsPaths, reference: str) -> list[Record]:
     from imbtui.papers import BY_SLUG
     from imbtui.recipe import find as find_recipe
     from imbtui.recipe import known, load_study, name_of
+    from imbtui.report.studies import named
 
     records: list[Record] = [*store.studies(runs)]
     found = [r for r in records if reference in (r.get("study"), r.get("paper"), named(r))]
@@ -53,15 +47,3 @@ def find(runs: RunsPaths, reference: str) -> list[Record]:
     # A path means the study that its file gives the name to.
     found = [r for r in records if r.get("study") == name_of(path)]
     return found or [load_study(path).record()]
-
-
-def newest(records: Sequence[Record]) -> Record:
-    """Return what stands for a study of which several variants were run: as its recipe is, else the last."""
-    plain = [record for record in records if not record.get("overrides")]
-    return (plain or list(records))[-1]
-
-
-def title(record: Record) -> str:
-    """Return a study's name with what was changed about it: `quickstart (train.epochs=4)`."""
-    overrides = " ".join(record.get("overrides", ()))
-    return str(record.get("study", "")) + (f" ({overrides})" if overrides else "")

@@ -49,18 +49,19 @@ def command(
     A cell holds mean ± sd over seeds, n, and the paper's number.
     """
     from imbtui import metrics
-    from imbtui.cli import conclude, studies
+    from imbtui.cli import studies
     from imbtui.members import members_of
     from imbtui.report import pivot, render
+    from imbtui.report.studies import named, newest, title, views_of
 
     metrics.parse_at(at, where="--at")
     paths = options.runs_paths(runs)
     records = studies.find(paths, study)
-    record = studies.newest(records)
+    record = newest(records)
     if len(records) > 1:
-        others = ", ".join(studies.named(one) for one in records if one is not record)
-        output.say(f"this is {studies.named(record)}, {studies.title(record)}; there are also {others}")
-    members = members_of(record, conclude.views_of(paths, [record]))
+        others = ", ".join(named(one) for one in records if one is not record)
+        output.say(f"this is {named(record)}, {title(record)}; there are also {others}")
+    members = members_of(record, views_of(paths, [record], warn=output.say))
     table = pivot(
         members,
         rows=rows,

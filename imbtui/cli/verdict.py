@@ -37,13 +37,14 @@ def command(
     """
     from imbtui import store
     from imbtui.cli import conclude, studies
+    from imbtui.report.studies import title, views_of
     from imbtui.verdict import judge_study
 
     if study is not None and every:
         raise UserError("name a study or give --all and not both", where="--all")
     paths = options.runs_paths(runs)
     records = store.studies(paths) if study is None else studies.find(paths, study)
-    views = conclude.views_of(paths, records)
+    views = views_of(paths, records, warn=output.say)
     judged = [judge_study(record, views) for record in records]
     with output.reader_may_leave():
         if json:
@@ -59,7 +60,7 @@ def command(
             for place, (record, verdicts) in enumerate(zip(records, judged, strict=True)):
                 if place:
                     output.line()
-                output.heading(studies.title(record))
+                output.heading(title(record))
                 if verdicts:
                     conclude.print_verdicts(verdicts)
                 else:

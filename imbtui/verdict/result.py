@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from imbtui import text
+
 HELD = "held"
 DID_NOT_HOLD = "did not hold"
 UNDECIDED = "undecided"
@@ -50,6 +52,24 @@ class Verdict:
     reason: str = ""
     per_seed: dict[int, float] = field(default_factory=dict)
     agreeing: int = 0
+
+    def figures(self) -> str:
+        """Return what stands behind it in one line: effect, interval, p, n, test, and the reason."""
+        parts = []
+        if self.effect is not None:
+            interval = ""
+            if self.low is not None and self.high is not None:
+                interval = f" [{text.number(self.low, 3)}, {text.number(self.high, 3)}]"
+            wants = f"{self.wants}: " if self.wants else ""
+            parts.append(f"{wants}{text.number(self.effect, 3)}{interval}")
+            if self.p is not None:
+                parts.append("p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}")
+            parts.append(f"n = {self.n}")
+            if self.test:
+                parts.append(self.test)
+        if self.reason:
+            parts.append(self.reason)
+        return ", ".join(parts)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON document; what is no finite number becomes null."""
