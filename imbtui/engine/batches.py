@@ -17,6 +17,8 @@ from torch import Tensor
 from imbtui.engine.batch import Batch
 from imbtui.engine.examples import Examples
 from imbtui.engine.seeding import seed_of
+from imbtui.errors import UserError
+from imbtui.numerics.standardise import standardise
 from imbtui.recipe.schema import Augmentation
 
 EVALUATION_BATCH = 1024
@@ -96,9 +98,12 @@ class DeviceBatches:
         examples: the split; images (N, H, W, C) or features (N, D).
         device: where the data lives and batches appear.
         dtype: floating-point type of inputs.
-        augmentation: applied to training batches; `normalise` to all.
+        augmentation: applied to training batches; `centre_crop`, `normalise` and `standardise` to all.
         mean, std: channel statistics for `normalise`.
         order: which examples form which batch.
+
+    Raises:
+        UserError: the centre crop is larger than the images.
     """
 
     def __init__(
@@ -116,14 +121,16 @@ class DeviceBatches:
         self.steps_per_epoch = order.steps
         self.noise = augmentation.input_noise
         self.images = examples.x.ndim == 4
+        self.standardise = augmentation.standardise
         x = torch.from_numpy(np.ascontiguousarray(examples.x))
-        self.input_shape: tuple[int, ...] = (
-            (x.shape[3], x.shape[1], x.shape[2]) if self.images else tuple(x.shape[1:])
-        )
+        window = self._window(x, augmentation.centre_crop)
         self.crop = augmentation.crop if self.images else 0
         self.flip = augmentation.flip and self.images
-        self.clean = x.to(device)
-        self.view = self._every_crop(x) if self.crop or self.flip else None
+        self.view = self._every_crop(x, window) if self.crop or self.flip else None
+        self.clean = x[:, window[0], window[1]].contiguous().to(device) if self.images else x.to(device)
+        self.input_shape: tuple[int, ...] = (
+            (x.shape[3], *self.clean.shape[1:3]) if self.images else tuple(x.shape[1:])
+        )
         # On a CPU numpy copies runs of bytes where torch copies element by element.
         self.numpy_view = None if self.view is None or device.type != "cpu" else self.view.numpy()
         self.scale, self.shift = self._affine(augmentation.normalise, mean, std)
@@ -135,16 +142,33 @@ class DeviceBatches:
     def _resident(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
 
-    def _every_crop(self, x: Tensor) -> Tensor:
-        """Return a view (flips, N, rows, columns, H, W * C) of all crops of the padded images."""
-        padding = self.crop
-        padded = F.pad(x, (0, 0, padding, padding, padding, padding))
+    def _window(self, x: Tensor, size: int) -> tuple[slice, slice]:
+        """Return the rows and columns that a centre crop keeps; all of them without one."""
+        if not self.images or not size:
+            return slice(0, x.shape[1]), slice(0, x.shape[2] if self.images else 0)
+        if size > min(x.shape[1:3]):
+            raise UserError(
+                f"images of {x.shape[1]} x {x.shape[2]} pixels have no centre of {size} x {size}",
+                where="augmentation.centre_crop",
+            )
+        top, left = ((length - size) // 2 for length in x.shape[1:3])
+        return slice(top, top + size), slice(left, left + size)
+
+    def _every_crop(self, x: Tensor, window: tuple[slice, slice]) -> Tensor:
+        """Return a view (flips, N, rows, columns, H, W * C) of all crops of the images, padded if need be."""
+        # What shifted windows can reach: pixels around the centre crop where there are any, else zeros.
+        ends = [
+            (part.start - self.crop, part.stop + self.crop - length)
+            for part, length in zip(window, x.shape[1:3], strict=True)
+        ]
+        (above, below), (before, after) = ends
+        padded = F.pad(x, (0, 0, -before, after, -above, below))
         stacked = (torch.stack([padded, padded.flip(2)]) if self.flip else padded[None]).to(self.device)
         flips, count, height, width, channels = stacked.shape
-        offsets = 2 * padding + 1
+        offsets = 2 * self.crop + 1
         row, image = width * channels, height * width * channels
         return stacked.as_strided(
-            (flips, count, offsets, offsets, x.shape[1], x.shape[2] * channels),
+            (flips, count, offsets, offsets, height - offsets + 1, (width - offsets + 1) * channels),
             (count * image, image, row, channels, row, 1),
         )
 
@@ -230,6 +254,8 @@ class DeviceBatches:
                 x = x.mul_(self.scale)
             if self.shift is not None:
                 x = x.sub_(self.shift)
+        if self.standardise:
+            x = standardise(x)
         return x.view(shape).permute(0, 3, 1, 2) if self.images else x
 
     def _batch(self, positions: Tensor | slice, x: Tensor) -> Batch:

@@ -14,6 +14,8 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.batches import EVALUATION_BATCH, Order
 from imbtui.engine.examples import Examples
 from imbtui.engine.seeding import seed_of
+from imbtui.errors import UserError
+from imbtui.numerics.standardise import standardise
 from imbtui.recipe.schema import Augmentation
 
 
@@ -52,13 +54,18 @@ class ImageFiles(Dataset):
                     x = v2.RandomCrop(self.size, padding=self.augmentation.crop)(x)
                 if self.augmentation.flip:
                     x = v2.RandomHorizontalFlip()(x)
-                x = T.to_dtype(x, torch.float32, scale=True)
-                if self.statistics:
-                    x = T.normalize(x, *map(list, self.statistics))
+                x = self._scaled(x)
                 if self.augmentation.input_noise:
                     x = x + self.augmentation.input_noise * torch.randn_like(x)
             return x
+        return self._scaled(x)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        from torchvision.transforms.v2 import functional as T
+
         x = T.to_dtype(x, torch.float32, scale=True)
+        if self.augmentation.standardise:
+            return standardise(x[None])[0]
         return T.normalize(x, *map(list, self.statistics)) if self.statistics else x
 
 
@@ -69,6 +76,9 @@ class StreamingBatches:
         examples: `x` holds file names.
         size: images are resized and centre-cropped to size x size.
         workers: decoding processes; by default the cores this process may use, less one.
+
+    Raises:
+        UserError: a centre crop is asked for.
     """
 
     def __init__(
@@ -84,6 +94,10 @@ class StreamingBatches:
         order: Order,
         workers: int | None = None,
     ) -> None:
+        if augmentation.centre_crop:
+            raise UserError(
+                "image files are cut to augmentation.image_size already", where="augmentation.centre_crop"
+            )
         self.device, self.dtype, self.order = device, dtype, order
         self.steps_per_epoch = order.steps
         self.input_shape: tuple[int, ...] = (3, size, size)

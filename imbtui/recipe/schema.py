@@ -74,18 +74,29 @@ class Augmentation(Table):
     """`[augmentation]`: drawn anew for every training batch, never stored.
 
     Attributes:
-        crop: images are padded by this many pixels on each side and cropped back at random; 0: off.
+        centre_crop: images are cut to this many pixels on each side about their centre (tests too); 0: off.
+        crop: a random shift of the cut by up to this many pixels in each direction, over zeros where the
+            image ends; 0: off.
         flip: mirror left and right with probability 1/2.
         normalise: subtract the data set's channel means and divide by its deviations (tests too).
+        standardise: subtract every image's own mean and divide by its own deviation (tests too).
         input_noise: standard deviation of Gaussian noise added to training inputs.
         image_size: image files are resized and centre-cropped to this many pixels on each side.
     """
 
+    centre_crop: NonNegativeInt = 0
     crop: NonNegativeInt = 0
     flip: bool = False
     normalise: bool = False
+    standardise: bool = False
     input_noise: NonNegative = 0.0
     image_size: Count = 224
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Augmentation:
+        if self.normalise and self.standardise:
+            raise ValueError("give normalise or standardise and not both")
+        return self
 
 
 class Sgd(Table):

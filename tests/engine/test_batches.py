@@ -9,6 +9,7 @@ import torch
 from imbtui.engine.batches import DeviceBatches, Order
 from imbtui.engine.examples import Examples
 from imbtui.engine.seeding import seed_of
+from imbtui.errors import UserError
 from imbtui.recipe.schema import Augmentation
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
@@ -98,3 +99,48 @@ def test_weighted_draws_follow_their_weights() -> None:
     drawn = torch.cat([b.y for e in range(20) for b in made.epoch(e, weights=weights)])
     share = (drawn == 9).double().mean()
     assert abs(share - 0.5) < 0.02
+
+
+def test_a_centre_crop_is_torchvision_s_for_training_and_evaluation() -> None:
+    from torchvision.transforms.v2 import functional as T
+
+    made = batches(centre_crop=8, normalise=True)
+    assert made.input_shape == (3, 8, 8)
+    whole = batches(normalise=True)
+    expected = T.center_crop(next(whole.evaluation()).x, [8])
+    torch.testing.assert_close(next(made.evaluation()).x, expected)
+    batch = next(made.epoch(0))
+    torch.testing.assert_close(batch.x, expected[batch.index])
+
+
+def test_shifted_crops_take_the_pixels_around_the_centre_before_zeros() -> None:
+    """zhang2017 §4: random crops of a size that the image holds meet no padding."""
+    made = batches(centre_crop=8, crop=2)
+    inside = batches().clean.permute(0, 3, 1, 2).float() / 255
+    batch = next(made.epoch(0))
+    places = [
+        [(r, c) for r in range(5) for c in range(5) if torch.allclose(x, inside[i, :, r : r + 8, c : c + 8])]
+        for x, i in zip(batch.x, batch.index, strict=True)
+    ]
+    assert all(len(found) == 1 for found in places)
+    assert len({found[0] for found in places}) > 10
+    assert (next(batches(centre_crop=8, crop=3).epoch(0)).x == 0).all(1).any(), "beyond the image lie zeros"
+
+
+def test_standardised_batches_keep_noise_on_top() -> None:
+    made, noisy = batches(standardise=True), batches(standardise=True, input_noise=0.5)
+    evaluated = next(made.evaluation()).x
+    torch.testing.assert_close(evaluated.flatten(1).mean(1), torch.zeros(100), atol=1e-5, rtol=0)
+    torch.testing.assert_close(evaluated.flatten(1).std(1, correction=0), torch.ones(100))
+    batch = next(noisy.epoch(0))
+    assert (batch.x - evaluated[batch.index]).std().item() == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_centre_larger_than_the_image_is_refused() -> None:
+    with pytest.raises(UserError, match="no centre of 13 x 13"):
+        batches(centre_crop=13)
+
+
+def test_two_scales_are_refused() -> None:
+    with pytest.raises(ValueError, match="normalise or standardise"):
+        Augmentation(normalise=True, standardise=True)
