@@ -34,6 +34,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "group_vs": GROUPS,
     "group_vs_official": GROUPS,
     "group_metrics": GROUPS,
+    "early_stop": ["dataset.n_val=300"],
     "separator": [*GAUSSIAN, "model.name=linear"],
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
     "balanced_svm": GAUSSIAN,

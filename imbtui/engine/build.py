@@ -70,6 +70,7 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         batches=lambda split: (batches | extra)[split].evaluation(),
         seed=recipe.seed,
         device=device,
+        runs=run_paths.root.parent,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:

@@ -79,9 +79,9 @@ def fit(
             raise Stopped(stage)
         if run.target_reached():
             break
-    run.finish_stage(
-        stage, t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, length), objective
-    )
+    end = t if first < stop else Tick(stage, stop - 1, run.steps_per_epoch, length)
+    run.conclude(end)
+    run.finish_stage(stage, end, objective)
 
 
 class RunningMean:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ class Context:
         batches: evaluation batches of one of these: clean pixels, dataset order, on `device`.
         seed: seed of the run.
         device: training device.
+        runs: the folder of this run and its neighbours; None where there is no run.
     """
 
     model: nn.Module
@@ -44,6 +46,7 @@ class Context:
     batches: Callable[[str], Iterable[Batch]]
     seed: int
     device: torch.device
+    runs: Path | None = None
 
 
 class Method(nn.Module):
@@ -93,7 +96,7 @@ class Method(nn.Module):
 
 
 class Probe:
-    """Measures something while training. `measure` is called while the step's gradients are there."""
+    """Measures something while training, or concludes something from a stage's rows at its end."""
 
     def setup(self, context: Context) -> None:
         """Prepare once before training, after all methods."""
@@ -101,6 +104,14 @@ class Probe:
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return values by name; they are logged as `<probe>/<name>`.
 
-        The model is in training mode; a probe that runs it switches to `eval()` and back.
+        Called while the step's gradients are there. The model is in training mode; a probe that runs it
+        switches to `eval()` and back.
         """
-        raise NotImplementedError
+        return {}
+
+    def conclude(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+        """Return what the rows of a whole stage say, by name; logged as `<probe>/<name>` at its end.
+
+        Only rank 0 calls it.
+        """
+        return {}

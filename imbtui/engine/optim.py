@@ -79,11 +79,15 @@ def lr_at(schedule: Schedule, lr: float, t: Tick) -> float:
 
 
 def decay_at(schedule: Schedule, t: Tick) -> float:
-    """Return what the learning rate is multiplied with after warm-up."""
+    """Return what the learning rate is multiplied with after warm-up.
+
+    `inverse_sqrt`, `stepwise`: 1 / sqrt(1 + floor(step / scale)) (nakkiran2019 §5).
+    """
     if schedule.name == "cosine":
         return 0.5 * (1 + math.cos(math.pi * t.progress))
     if schedule.name == "inverse_sqrt":
-        return 1 / math.sqrt(1 + t.step / schedule.scale)
+        elapsed = t.step // schedule.scale if schedule.stepwise else t.step / schedule.scale
+        return 1 / math.sqrt(1 + elapsed)
     passed = sum(t.reached(milestone) for milestone in schedule.milestones)
     if isinstance(schedule.factor, list):
         return schedule.factor[passed - 1] if passed else 1.0

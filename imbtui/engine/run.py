@@ -24,6 +24,7 @@ from imbtui.engine.method import Context, Method, Probe
 from imbtui.engine.objective import Objective
 from imbtui.engine.seeding import reseed, seed_of
 from imbtui.engine.tick import Tick
+from imbtui.metrics import read_rows
 from imbtui.option_types import Every
 from imbtui.paths import RunPaths
 from imbtui.recipe import Recipe
@@ -108,6 +109,12 @@ class Run:
             epoch = step / self.steps_per_epoch
             self.log.write(stage, step, int(epoch) if epoch.is_integer() else round(epoch, 4), values)
 
+    def rows(self, stage: str) -> list[dict[str, Any]]:
+        """Return the rows of a stage so far, as rank 0 logged them; none on other ranks."""
+        if not self.is_main:
+            return []
+        return [row for row in read_rows(self.paths.metrics)[0] if row.get("stage") == stage]
+
     def keep(self, name: str, content: bytes) -> None:
         """Store an artefact of the run."""
         if self.is_main:
@@ -177,6 +184,18 @@ class Run:
         for name, every, probe in self.probes:
             if t.due(every):
                 values = probe.measure(objective, batch, t)
+                if values:
+                    self.write(t, {f"{name}/{key}": value for key, value in values.items()})
+
+    def conclude(self, t: Tick) -> None:
+        """Log what probes conclude from the rows of the stage that ends with the step `t`."""
+        concluding = [(n, p) for n, _, p in self.probes if type(p).conclude is not Probe.conclude]
+        if not concluding or not self.is_main:
+            return
+        rows = self.rows(t.stage)
+        for name, probe in concluding:
+            values = probe.conclude(rows)
+            if values:
                 self.write(t, {f"{name}/{key}": value for key, value in values.items()})
 
     def evaluation_due(self, t: Tick) -> bool:

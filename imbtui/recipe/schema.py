@@ -151,6 +151,7 @@ class Schedule(Table):
         milestones: points in time of the drops, ascending.
         factor: multiplied at each milestone; or a list: the factor in force from each milestone on.
         scale: steps after which `inverse_sqrt` has fallen to 1 / sqrt(2).
+        stepwise: `inverse_sqrt` falls once every `scale` steps instead of with every one.
     """
 
     name: Literal["multistep", "cosine", "inverse_sqrt"] = "multistep"
@@ -159,6 +160,7 @@ class Schedule(Table):
     milestones: list[WhenField] = Field(default=[])
     factor: Positive | list[Positive] = 0.1
     scale: Count = 512
+    stepwise: bool = False
 
     @model_validator(mode="after")
     def _one_factor_a_milestone(self) -> Schedule:

@@ -45,6 +45,13 @@ def test_cosine_inverse_sqrt_and_step_wise_warm_up() -> None:
     assert lr_at(Schedule(warmup="100it"), 1.0, tick(25)) == pytest.approx(0.25)
 
 
+def test_inverse_sqrt_in_steps() -> None:
+    """nakkiran2019 §8 C."""
+    schedule = Schedule(name="inverse_sqrt", scale=512, stepwise=True)
+    rates = [lr_at(schedule, 0.1, tick(step)) for step in (0, 511, 512, 1023, 2048)]
+    assert rates == pytest.approx([0.1, 0.1, 0.0707106781, 0.0707106781, 0.0447213595], abs=1e-10)
+
+
 def test_intervals_complete_at_multiples_and_at_the_end() -> None:
     due = [s for s in range(25) if Tick("train", s, 10, 25).due("8it")]
     assert due == [7, 15, 23, 24]
