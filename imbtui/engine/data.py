@@ -33,7 +33,7 @@ class PreparedData:
 
 
 def prepare(recipe: Recipe, root: Path) -> PreparedData:
-    """Load a recipe's data set and corrupt its training examples in recipe order.
+    """Load a recipe's data set and corrupt its examples in recipe order.
 
     Everything drawn here depends on `split_seed` and `seed` alone.
 
@@ -55,14 +55,18 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
                 hint="Leave it out.",
             )
         train, val = set_aside(train, recipe.dataset.validation, recipe.data_seed)
+    held_out = {"test": splits.test} if val is None else {"test": splits.test, "val": val}
     for corruption in recipe.corruptions:
         corrupt = plugins.load("corruption", corruption.name)(**corruption.options)
+        if hasattr(corrupt, "held_out"):
+            held_out = {
+                split: corrupt.held_out(examples, train, split=split, seed=recipe.seed)
+                for split, examples in held_out.items()
+            }
         train = corrupt(train, splits.num_classes, split_seed=recipe.data_seed, seed=recipe.seed)
     if not len(train):
         raise UserError("no training example is left", where="corruptions")
-    examples = {"train": train, "test": splits.test}
-    if val is not None:
-        examples["val"] = val
+    examples = {"train": train, **held_out}
     extra = dict(splits.extra)
     return PreparedData(examples, extra, splits.num_classes, splits.class_names, splits.mean, splits.std)
 

@@ -65,6 +65,10 @@ class Examples:
             self, targets=np.asarray(targets, dtype=np.int64), is_corrupted=self.is_corrupted | is_corrupted
         )
 
+    def with_inputs(self, x: NDArray, is_corrupted: NDArray) -> Examples:
+        """Return the same examples with other inputs; corruption marks add up."""
+        return replace(self, x=x, is_corrupted=self.is_corrupted | is_corrupted)
+
     def class_counts(self, num_classes: int) -> NDArray[np.int64]:
         """Return how many examples carry each label, (num_classes,)."""
         return np.bincount(self.targets, minlength=num_classes)
@@ -106,7 +110,12 @@ class DataSplits:
 
 
 class Corruption(Protocol):
-    """Changes the training examples once, before training; its keyword arguments are its options."""
+    """Changes the training examples once, before training; its keyword arguments are its options.
+
+    One that changes validation and test examples too has a method `held_out(examples, train, *, split,
+    seed)`: it returns the changed examples of the split `split`, given the training examples that
+    `__call__` was given.
+    """
 
     def __call__(self, examples: Examples, num_classes: int, *, split_seed: int, seed: int) -> Examples:
         """Return the changed examples.
