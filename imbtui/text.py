@@ -33,6 +33,28 @@ def number(value: Any, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
+def shown(value: Any, key: str = "") -> str:
+    """Return a value in one line: metrics (keys with a slash) with four decimals, all else as written.
+
+    Args:
+        key: what it is the value of.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(shown(part, key) for part in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={shown(part)}" for name, part in value.items())
+    if isinstance(value, float) and "/" not in key:
+        return f"{value:g}"
+    return number(value)
+
+
+def p_value(value: float) -> str:
+    """Return a p value: `p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
 def duration(seconds: float | None) -> str:
     """Return a length of time in at most two units: `8.2 s`, `3 min 20 s`, `2 h 5 min`, `1 d 4 h`."""
     if seconds is None or not math.isfinite(seconds):

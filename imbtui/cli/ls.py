@@ -113,7 +113,7 @@ def _print_table(
         views = [store.read(paths.run(row["id"])) for row in rows]
         table = [output.Column("#", numbers, right=True)]
         for key in chosen:
-            cells: list[str | Text] = [records.shown(filters.lookup(view, key), key) for view in views]
+            cells: list[str | Text] = [text.shown(filters.lookup(view, key), key) for view in views]
             if key == "state":
                 cells = [output.state(view.state) for view in views]
             table.append(output.Column(key, cells, right="/" in key))
@@ -144,7 +144,7 @@ def _print_table(
     ]
     if sort and sort not in ("test/balanced_accuracy", "test/accuracy", "state", "id", "study"):
         found = [filters.lookup(store.read(paths.run(row["id"])), sort) for row in rows]
-        columns.insert(3, output.Column(sort, [records.shown(value, sort) for value in found], right=True))
+        columns.insert(3, output.Column(sort, [text.shown(value, sort) for value in found], right=True))
     empty = ("", "-")
     filled = [c for c in columns if c.importance == 0 or any(str(cell) not in empty for cell in c.cells)]
     hidden = output.table(filled)

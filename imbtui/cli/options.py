@@ -10,7 +10,8 @@ import typer
 from imbtui.paths import RunsPaths, runs_folder
 
 
-def _runs_like(incomplete: str) -> list[str]:
+def runs_like(incomplete: str) -> list[str]:
+    """Return the ids of runs that begin like what was typed, for completion."""
     from imbtui import files, store
 
     ids = store.list_ids(RunsPaths(runs_folder(_everywhere)))
@@ -34,7 +35,7 @@ Run = Annotated[
     typer.Argument(
         metavar="RUN",
         help="Id, start of an id, row of the last listing, @last or @~1.",
-        autocompletion=_runs_like,
+        autocompletion=runs_like,
         show_default=False,
     ),
 ]
@@ -43,7 +44,7 @@ ManyRuns = Annotated[
     typer.Argument(
         metavar="RUN...",
         help="Ids, starts of ids, rows of the last listing, @last or @~1.",
-        autocompletion=_runs_like,
+        autocompletion=runs_like,
         show_default=False,
     ),
 ]

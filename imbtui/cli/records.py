@@ -37,20 +37,3 @@ def scalars(values: Mapping[str, Any]) -> dict[str, float]:
         for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool) and "/" in name
     }
-
-
-def shown(value: Any, key: str = "") -> str:
-    """Return a value in one line: metrics (keys with a slash) with four decimals, all else as written.
-
-    Args:
-        key: what it is the value of.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return ", ".join(shown(part, key) for part in value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={shown(part)}" for name, part in value.items())
-    if isinstance(value, float) and "/" not in key:
-        return f"{value:g}"
-    return text.number(value)

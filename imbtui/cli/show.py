@@ -36,8 +36,9 @@ def _print_facts(view: RunView) -> None:
     from rich.text import Text
 
     from imbtui import text
-    from imbtui.cli.records import condition, shown
+    from imbtui.cli.records import condition
     from imbtui.files import printable
+    from imbtui.text import shown
 
     state = output.state(view.state)
     state.append(condition(view).removeprefix(view.state) + (f": {view.reason}" if view.reason else ""))
@@ -92,7 +93,8 @@ def _on(host: str) -> str:
 
 def _print_metrics(view: RunView) -> None:
     from imbtui import metrics, text
-    from imbtui.cli.records import scalars, shown
+    from imbtui.cli.records import scalars
+    from imbtui.text import shown
 
     last, best = scalars(view.metrics), scalars(view.best)
     if not last:
@@ -126,8 +128,8 @@ def _print_metrics(view: RunView) -> None:
 
 
 def _print_recipe(view: RunView) -> None:
-    from imbtui.cli.records import shown
     from imbtui.report.compare import dotted
+    from imbtui.text import shown
 
     keys = {key: value for key, value in dotted(view.recipe).items() if key != "seeds"}
     if keys:

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 AXIS, LABEL = -1, -2
 """Roles of a chart's pieces that belong to no series."""
 
+BAND = 1000
+"""Roles from here on belong to the band around a series: its index above this."""
+
 PATTERNS = ("1", "11111000", "1000", "1111110010")
 """Dots along a line that are set: solid, dashed, dotted, dash-dotted."""
 
@@ -38,12 +41,17 @@ class Series:
         label: its name in the legend.
         x, y: points; `x` ascends. Points with a value that is not finite are left out.
         pattern: index into `PATTERNS`; left out: its position among the series.
+        low, high: edges of a band around the line, a value a point; empty: no band.
+        mark: a letter at the end of the line, which tells more series apart than there are patterns.
     """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
     pattern: int | None = None
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Chart:
     """A drawn chart.
 
     Attributes:
-        rows: lines of (text, role); a role is the index of a series, `AXIS` or `LABEL`.
+        rows: lines of (text, role); a role is the index of a series, `BAND` plus it, `AXIS` or `LABEL`.
         left: columns before the plot area.
         x_range, y_range: values at the edges of the plot area.
     """
@@ -79,7 +87,8 @@ def legend(series: Sequence[Series]) -> list[Piece]:
     pieces: list[Piece] = []
     for index, one in enumerate(series):
         gap = "  " if index else ""
-        pieces.append((f"{gap}{SAMPLES[_pattern(one, index)]} {one.label}", index))
+        mark = f" {one.mark}" if one.mark else ""
+        pieces.append((f"{gap}{SAMPLES[_pattern(one, index)]}{mark} {one.label}", index))
     return pieces
 
 
@@ -110,13 +119,20 @@ def draw(
     left_x, right_x = x_range or (min(x[0] for x, _ in shown), max(x[-1] for x, _ in shown))
     if right_x <= left_x:
         right_x = left_x + 1
-    low, high = y_range or _padded(min(min(y) for _, y in shown), max(max(y) for _, y in shown), log_y)
+    bands = [_band(one, log_y) for one in series]
+    lowest = min(min(y) for _, y in [*shown, *((x, low) for x, low, _ in bands if x)])
+    highest = max(max(y) for _, y in [*shown, *((x, high) for x, _, high in bands if x)])
+    low, high = y_range or _padded(lowest, highest, log_y)
     marks = _log_ticks(low, high, max(3, rows * 2 // 5)) if log_y else ticks(low, high, max(3, rows * 2 // 5))
     names = [labels([mark])[0] for mark in marks] if log_y else labels(marks)
     margin = max((len(name) for name in names), default=0) + 2
     columns = width - margin
     canvas = _Canvas(columns, rows)
     scale = _Scale(left_x, right_x, _log(low) if log_y else low, _log(high) if log_y else high, columns, rows)
+    for index, (x, bottom, top) in enumerate(bands):
+        if x:
+            edges = zip(_points(x, top, scale, log_y), _points(x, bottom, scale, log_y), strict=True)
+            canvas.band(edges, BAND + index)
     for index in reversed(range(len(series))):
         x, y = cleaned[index]
         if x:
@@ -125,6 +141,10 @@ def draw(
                 canvas.spans(_thinned(x, y, scale, log_y), pattern, index)
             else:
                 canvas.line(_points(x, y, scale, log_y), pattern, index)
+    for index, one in enumerate(series):
+        x, y = cleaned[index]
+        if one.mark and x and left_x <= x[-1] <= right_x:
+            canvas.letter(*next(_points(x[-1:], y[-1:], scale, log_y)), one.mark, index)
     at_row = {
         scale.row(_log(mark) if log_y else mark) // 4: name for mark, name in zip(marks, names, strict=True)
     }
@@ -206,6 +226,19 @@ def _clean(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float
     return [a for a, _ in kept], [b for _, b in kept]
 
 
+def _band(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+    """Return where a series has a band, and its edges; on a logarithmic axis only what is above 0."""
+    if not series.low:
+        return (), (), ()
+    least = math.ulp(0.0) if log_y else -math.inf
+    points = [
+        (x, low, high)
+        for x, low, high in zip(series.x, series.low, series.high, strict=True)
+        if math.isfinite(x) and math.isfinite(low) and math.isfinite(high) and low >= least
+    ]
+    return [p[0] for p in points], [p[1] for p in points], [p[2] for p in points]
+
+
 def _padded(low: float, high: float, log_y: bool) -> tuple[float, float]:
     if log_y:
         return (low / 2, high * 2) if high <= low else (low, high)
@@ -277,6 +310,7 @@ class _Canvas:
         self.columns, self.height = columns, rows
         self.dots = [[0] * columns for _ in range(rows)]
         self.owner = [[AXIS] * columns for _ in range(rows)]
+        self.letters: dict[tuple[int, int], str] = {}
 
     def line(self, path: Iterator[tuple[int, int]], pattern: str, owner: int) -> None:
         """Join dots; the pattern runs along the line, so that steep parts show it too."""
@@ -304,6 +338,28 @@ class _Canvas:
                 self.dots[row][column] |= below[first] & above[last]
                 self.owner[row][column] = owner
 
+    def band(self, edges: Iterator[tuple[tuple[int, int], tuple[int, int]]], owner: int) -> None:
+        """Shade what lies between an upper and a lower edge with every fourth dot."""
+        before: tuple[int, int, int] | None = None
+        for (x, top), (_, bottom) in edges:
+            from_x, from_top, from_bottom = before or (x - 1, top, bottom)
+            for column in range(from_x + 1, x + 1):
+                part = (column - from_x) / (x - from_x)
+                first = round(from_top + part * (top - from_top))
+                last = round(from_bottom + part * (bottom - from_bottom))
+                for row in range(first, last + 1):
+                    if (column + 2 * row) % 4 == 0:
+                        self._set(column, row, owner)
+            before = (x, top, bottom)
+
+    def letter(self, x: int, y: int, letter: str, owner: int) -> None:
+        """Write a letter at a dot, or left of the letters that stand there."""
+        column, row = min(x >> 1, self.columns - 1), y >> 2
+        while (row, column) in self.letters and column > 0:
+            column -= 1
+        self.letters[row, column] = letter
+        self.owner[row][column] = owner
+
     def _set(self, x: int, y: int, owner: int) -> None:
         column, row = x >> 1, y >> 2
         if 0 <= column < self.columns and 0 <= row < self.height:
@@ -312,13 +368,16 @@ class _Canvas:
 
     def rows(self) -> Iterator[list[Piece]]:
         """Yield each row as runs of characters with one owner."""
-        for dots, owners in zip(self.dots, self.owner, strict=True):
+        for number, (dots, owners) in enumerate(zip(self.dots, self.owner, strict=True)):
+            characters = [chr(_BLANK + d) if d else " " for d in dots]
+            for (row, column), letter in self.letters.items():
+                if row == number:
+                    characters[column] = letter
             pieces: list[Piece] = []
             start = 0
             for column in range(1, self.columns + 1):
                 if column == self.columns or owners[column] != owners[start]:
-                    text = "".join(chr(_BLANK + d) if d else " " for d in dots[start:column])
-                    pieces.append((text, owners[start]))
+                    pieces.append(("".join(characters[start:column]), owners[start]))
                     start = column
             yield pieces
 

@@ -160,15 +160,15 @@ def report_papers(
         others = [n for n, r in submitted.items() if r.get("paper") == paper.slug and n not in names]
         studies, numbers = [], []
         for name in [*names, *others]:
-            record = submitted.get(name)
+            ours = submitted.get(name)
             try:
-                planned: Record = record or load_study(name).record()
+                planned = ours or load_study(name).record()
             except UserError as error:
                 studies.append(StudyReport(name, trouble=str(error)))
                 warn(f"{name}: {error}")
                 continue
             members = members_of(planned, views)
-            studies.append(_study(name, planned, members, record is not None, views))
+            studies.append(_study(name, planned, members, ours is not None, views))
             numbers += _numbers(name, planned, members)
         reports.append(PaperReport(paper, tuple(names), tuple(studies), tuple(numbers)))
     return reports

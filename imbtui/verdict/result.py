@@ -63,7 +63,7 @@ class Verdict:
             wants = f"{self.wants}: " if self.wants else ""
             parts.append(f"{wants}{text.number(self.effect, 3)}{interval}")
             if self.p is not None:
-                parts.append("p < 0.001" if self.p < 0.001 else f"p = {self.p:.3f}")
+                parts.append(text.p_value(self.p))
             parts.append(f"n = {self.n}")
             if self.test:
                 parts.append(self.test)

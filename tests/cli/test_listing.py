@@ -136,6 +136,23 @@ def test_compare_shows_only_keys_that_differ(call: Call, done: list[RunPaths]) -
     assert document["metrics"]["test/balanced_accuracy"] == [0.5, 0.6]
 
 
+def test_compare_over_seeds_shows_means_and_tests_the_difference(call: Call, done: list[RunPaths]) -> None:
+    for answer in (
+        call("compare", "--study", "two"),
+        call("compare", *(run.id for run in done), "--over-seeds", "-m", "test/balanced_accuracy"),
+    ):
+        assert answer.code == 0
+        assert "0.505 ± 0.007" in answer.out and "0.605 ± 0.007" in answer.out
+        assert "difference from CE" in answer.out and "+0.100" in answer.out
+    document = call("compare", "--study", "two", "--json").document
+    assert [group["label"] for group in document["groups"]] == ["CE", "LDAM"]
+    assert document["recipe"]["loss.name"] == ["cross_entropy", "ldam"]
+    assert document["differences"]["groups"][1]["mean"] == pytest.approx(0.1)
+    assert call("compare", "--study", "two", done[0].id).code == 2
+    wrong = call("compare", "--study", "two", "-m", "test/balanced_acuracy")
+    assert wrong.code == 2 and "test/balanced_accuracy" in wrong.err
+
+
 def test_compare_breaks_many_runs_into_blocks(
     call: Call, make_runs: MakeRuns, runs: RunsPaths, finish: Finish
 ) -> None:

@@ -125,3 +125,25 @@ def test_two_long_series_are_drawn_in_milliseconds() -> None:
         render(series, 120, 40)
         took.append(time.process_time() - start)
     assert min(took) < 0.05
+
+
+def test_a_band_is_shaded_between_its_edges_and_nowhere_else() -> None:
+    flat = Series("mean", [0, 10], [0.5, 0.5], low=[0.25, 0.25], high=[0.75, 0.75])
+    chart = draw([flat], 60, 26, y_range=(0.0, 1.0))
+    band = [sum(len(t.strip()) for t, role in row if role == braille.BAND) for row in chart.rows[:24]]
+    assert all(band[7:11]) and all(band[13:17]), "a quarter above the middle, a quarter below"
+    assert not any(band[:5]) and not any(band[19:])
+
+
+def test_a_band_counts_for_the_range_of_the_axis() -> None:
+    chart = draw([Series("mean", [0, 1], [1.0, 1.0], low=[-2.0, 0.5], high=[1.5, 4.0])], 40, 12)
+    assert chart.y_range == (-2.0, 4.0)
+    assert draw([Series("m", [0, 1], [1.0, 2.0], low=[-1.0, 1.0], high=[2.0, 3.0])], 40, 12, log_y=True)
+
+
+def test_letters_stand_at_the_ends_of_lines_and_beside_each_other() -> None:
+    series = [Series(n, [0, 10], [0, 1], mark=m) for n, m in (("one", "a"), ("two", "b"))]
+    series.append(Series("low", [0, 10], [0, 0], mark="c"))
+    lines = draw(series, 40, 10).lines
+    assert lines[0].endswith("ba") and lines[7].rstrip().endswith("c")
+    assert legend(series)[0][0].endswith(" a one")

@@ -28,12 +28,16 @@ class Plot(Widget):
     Plot > .plot--series-1 { color: $text-warning; }
     Plot > .plot--series-2 { color: $text-success; }
     Plot > .plot--series-3 { color: $text-secondary; }
+    Plot > .plot--band-0 { color: $text-primary 45%; }
+    Plot > .plot--band-1 { color: $text-warning 45%; }
+    Plot > .plot--band-2 { color: $text-success 45%; }
+    Plot > .plot--band-3 { color: $text-secondary 45%; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "plot--title",
         "plot--axis",
         "plot--label",
-        *(f"plot--series-{n}" for n in range(len(braille.PATTERNS))),
+        *(f"plot--{part}-{n}" for part in ("series", "band") for n in range(len(braille.PATTERNS))),
     }
 
     def __init__(self, *, id: str | None = None, empty: str = "no values yet") -> None:
@@ -109,6 +113,7 @@ class Plot(Widget):
             return self.get_component_rich_style("plot--label")
         if role == braille.AXIS:
             return self.get_component_rich_style("plot--axis")
-        pattern = self._series[role].pattern
-        number = (role if pattern is None else pattern) % len(braille.PATTERNS)
-        return self.get_component_rich_style(f"plot--series-{number}")
+        part, index = ("band", role - braille.BAND) if role >= braille.BAND else ("series", role)
+        pattern = self._series[index].pattern
+        number = (index if pattern is None else pattern) % len(braille.PATTERNS)
+        return self.get_component_rich_style(f"plot--{part}-{number}")

@@ -1,0 +1,78 @@
+"""What is known of a paper, from its recipes alone and with runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from imbtui import files, index
+from imbtui.papers import BY_SLUG
+from imbtui.paths import RunPaths, RunsPaths
+from imbtui.report.papers import report_papers
+
+STUDY = """
+title = "mine"
+paper = "ye2020"
+seeds = [0, 1]
+[dataset]
+name = "digits"
+[model]
+name = "mlp"
+[[arms]]
+label = "CE"
+[[reported]]
+where = { arm = "CE" }
+metric = "test/accuracy"
+value = 0.66
+source = "Table 1"
+confidence = "memory"
+[[claims]]
+says = "CE learns"
+kind = "bound"
+metric = "test/accuracy"
+arm = "CE"
+above = 0.5
+"""
+
+
+def test_a_paper_that_nobody_ran_has_recipes_claims_and_numbers(runs: RunsPaths) -> None:
+    (report,) = report_papers(runs, [BY_SLUG["cao2019"]])
+    assert "cao2019/quick" in report.recipes
+    quick = next(study for study in report.studies if study.name == "cao2019/quick")
+    assert quick.says and quick.asked > 1 and not quick.variant and not quick.verdicts
+    assert (report.progress, quick.progress, report.verdict) == ("not run", "not run", "not run")
+    assert report.numbers and all(number.measured is None for number in report.numbers)
+
+
+def test_its_runs_are_counted_measured_and_judged(
+    make_runs: Callable[..., list[RunPaths]], runs: RunsPaths
+) -> None:
+    first, second = make_runs(toml=STUDY, name="mine")
+    for number, (run, expected) in enumerate([(first, "1 of 2 runs, 1 to come"), (second, "2 runs")]):
+        metrics = {"test/accuracy": 0.9 + 0.01 * number}
+        files.write_json(run.result, {"attempt": 1, "state": "finished", "metrics": metrics, "best": {}})
+        index.sync(runs)
+        (report,) = report_papers(runs, [BY_SLUG["ye2020"]])
+        assert report.progress == expected
+    mine = next(study for study in report.studies if study.name == "mine")
+    assert report.verdict == mine.verdicts[0].verdict == "held"
+    assert "0.905" in mine.verdicts[0].figures() and "n = 2" in mine.verdicts[0].figures()
+    assert report.first_number is not None and report.first_number.study == "mine"
+    assert report.first_number.reported_text() == "0.660†"
+    assert report.first_number.measured_text() == "0.905 ± 0.007"
+
+
+def test_a_recipe_that_cannot_be_read_says_so(
+    runs: RunsPaths, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path)) / "recipes" / "ye2020"
+    folder.mkdir(parents=True)
+    (folder / "broken.toml").write_text("title = ")
+    monkeypatch.chdir(folder.parent.parent)
+    warned: list[str] = []
+    (report,) = report_papers(runs, [BY_SLUG["ye2020"]], warn=warned.append)
+    broken = next(study for study in report.studies if study.name == "ye2020/broken")
+    assert "not valid TOML" in broken.trouble and "ye2020/broken" in warned[0]
