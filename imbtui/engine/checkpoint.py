@@ -104,6 +104,11 @@ class Checkpoints:
         if self.writes:
             self._write("best.pt", {"objective": objective.state_dict(), "best": best}, durable=False)
 
+    def best(self, stage: str) -> dict[str, Any] | None:
+        """Return best.pt if it belongs to this stage: the objective at its best evaluation."""
+        state = self._read("best.pt")
+        return state if state is not None and state["best"]["stage"] == stage else None
+
     def _write(self, name: str, state: dict[str, Any], *, durable: bool = True) -> None:
         buffer = io.BytesIO()
         torch.save(state, buffer)

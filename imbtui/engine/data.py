@@ -47,14 +47,21 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
     dataset = plugins.load("dataset", recipe.dataset.name)(**recipe.dataset.options)
     splits: DataSplits = dataset.load(root, split_seed=recipe.data_seed)
     train, val = splits.train, splits.val
-    if recipe.dataset.validation:
-        if val is not None:
-            raise UserError(
-                f'data set "{recipe.dataset.name}" sets its own validation split aside',
-                where="dataset.validation",
-                hint="Leave it out.",
-            )
-        train, val = set_aside(train, recipe.dataset.validation, recipe.data_seed)
+    wanted, late = recipe.dataset.validation, recipe.dataset.corrupt_validation
+    if wanted and val is not None:
+        raise UserError(
+            f'data set "{recipe.dataset.name}" sets its own validation split aside',
+            where="dataset.validation",
+            hint="Leave it out.",
+        )
+    if late and not wanted:
+        raise UserError(
+            "there are no validation examples to corrupt",
+            where="dataset.corrupt_validation",
+            hint="Set dataset.validation too: how many training examples are set aside.",
+        )
+    if wanted and not late:
+        train, val = set_aside(train, wanted, recipe.data_seed)
     held_out = {"test": splits.test} if val is None else {"test": splits.test, "val": val}
     for corruption in recipe.corruptions:
         corrupt = plugins.load("corruption", corruption.name)(**corruption.options)
@@ -64,6 +71,8 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
                 for split, examples in held_out.items()
             }
         train = corrupt(train, splits.num_classes, split_seed=recipe.data_seed, seed=recipe.seed)
+    if wanted and late:
+        train, held_out["val"] = set_aside(train, wanted, recipe.data_seed)
     if not len(train):
         raise UserError("no training example is left", where="corruptions")
     examples = {"train": train, **held_out}
@@ -108,16 +117,22 @@ def set_aside(train: Examples, amount: float, seed: int) -> tuple[Examples, Exam
     return train.take(np.sort(order[number:])), train.take(np.sort(order[:number]))
 
 
-def store_training_labels(train: Examples, path: Path) -> None:
+def store_training_labels(train: Examples, num_classes: int, path: Path) -> None:
     """Keep which examples a run trained on, with which labels, beside the run.
 
-    Arrays of the file: `index`, `targets`, `clean_targets`, `is_corrupted`, all (N,).
+    Arrays of the file: `index`, `targets`, `clean_targets`, `is_corrupted`, all (N,); `label_counts`
+    (K, K): examples of each clean label (rows) that carry each label (columns); after label noise also
+    `transition` (K, K): the probabilities that it drew them with.
     """
     import io
 
     buffer = io.BytesIO()
     fields = ("index", "targets", "clean_targets", "is_corrupted")
-    np.savez_compressed(buffer, **{f: getattr(train, f) for f in fields})
+    arrays = {field: getattr(train, field) for field in fields}
+    arrays["label_counts"] = train.label_counts(num_classes)
+    if train.transition is not None:
+        arrays["transition"] = train.transition
+    np.savez_compressed(buffer, **arrays)
     files.write_atomic(path, buffer.getvalue(), durable=False)
 
 

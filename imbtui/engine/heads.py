@@ -1,4 +1,4 @@
-"""The last layer of every classifier: plain linear, or cosine similarity to one direction a class."""
+"""The last layer of every classifier: linear, linear with batch norm, or cosine to one direction a class."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HEADS = ("linear", "cosine")
+HEADS = ("linear", "cosine", "batch_norm")
 
 
 class CosineHead(nn.Module):
@@ -31,7 +31,15 @@ class CosineHead(nn.Module):
 
 
 def make_head(kind: str, in_features: int, num_classes: int) -> nn.Module:
-    """Return a fresh head: `linear` (torch's default init) or `cosine`."""
+    """Return a fresh head.
+
+    Args:
+        kind: `linear` (torch's default init); `cosine`; `batch_norm`: linear, then batch norm of each
+            output, for losses of unbounded outputs (patrini2017 §2.3).
+        in_features: width of the feature.
+        num_classes: number of classes.
+    """
     if kind == "cosine":
         return CosineHead(in_features, num_classes)
-    return nn.Linear(in_features, num_classes)
+    linear = nn.Linear(in_features, num_classes)
+    return nn.Sequential(linear, nn.BatchNorm1d(num_classes)) if kind == "batch_norm" else linear

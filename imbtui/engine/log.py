@@ -13,8 +13,8 @@ import torch
 
 from imbtui.engine.tick import Tick
 from imbtui.files import LineWriter
+from imbtui.metrics import lower_is_better
 
-SELECTED_ON = "val/balanced_accuracy"
 SECONDS_BETWEEN_ROWS = 0.5
 
 
@@ -26,10 +26,12 @@ class MetricsLog:
 
     Args:
         path: metrics.jsonl.
+        select_on: the metric by which the best epoch is chosen.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, select_on: str = "val/balanced_accuracy") -> None:
         self.writer = LineWriter(path)
+        self.select_on = select_on
         self.last: dict[str, Any] = {}
         self.best: dict[str, Any] = {}
         self.fit_epoch: float | None = None
@@ -76,11 +78,15 @@ class MetricsLog:
         self.steps, self.epochs = step, epoch
         if self.fit_epoch is None and values.get("train/error") == 0:
             self.fit_epoch = epoch
-        selected = values.get(SELECTED_ON)
+        selected = values.get(self.select_on)
         # Stages are trainings of their own: the best epoch is one of the stage a run ended with.
         elsewhere = self.best.get("stage") != stage
-        if selected is not None and (elsewhere or selected > self.best[SELECTED_ON]):
-            self.best = {**values, "selected_on": SELECTED_ON, "stage": stage, "step": step, "epoch": epoch}
+        if selected is not None and (elsewhere or self._better(selected, self.best[self.select_on])):
+            position = {"stage": stage, "step": step, "epoch": epoch}
+            self.best = {**values, "selected_on": self.select_on, **position}
+
+    def _better(self, value: float, best: float) -> bool:
+        return value < best if lower_is_better(self.select_on) else value > best
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps of the log."""

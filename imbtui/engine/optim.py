@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from imbtui.engine.tick import Tick
-from imbtui.recipe.schema import Adam, AdamW, NormalisedGD, Schedule, Sgd
+from imbtui.recipe.schema import Adagrad, Adam, AdamW, NormalisedGD, Schedule, Sgd
 
 
 def make_optimizer(
-    spec: Sgd | Adam | AdamW | NormalisedGD, parameters: Iterable[nn.Parameter]
+    spec: Sgd | Adam | AdamW | Adagrad | NormalisedGD, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
     """Return the recipe's optimizer with fresh state over `parameters`."""
     trainable = [p for p in parameters if p.requires_grad]
@@ -23,6 +23,9 @@ def make_optimizer(
         return NormalisedDescent(trainable, **options)
     if isinstance(spec, Sgd):
         return torch.optim.SGD(trainable, **options)
+    if isinstance(spec, Adagrad):
+        options["initial_accumulator_value"] = options.pop("accumulator")
+        return torch.optim.Adagrad(trainable, **options)
     options["betas"] = tuple(options["betas"])
     return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(trainable, **options)
 

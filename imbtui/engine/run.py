@@ -19,12 +19,12 @@ from imbtui.engine.confusion import FILE as CONFUSION_FILE
 from imbtui.engine.confusion import ConfusionLog
 from imbtui.engine.evaluate import evaluate
 from imbtui.engine.fit import fit
-from imbtui.engine.log import SELECTED_ON, MetricsLog, row_position
+from imbtui.engine.log import MetricsLog, row_position
 from imbtui.engine.method import Context, Method, Probe
 from imbtui.engine.objective import Objective
 from imbtui.engine.seeding import reseed, seed_of
 from imbtui.engine.tick import Tick
-from imbtui.metrics import read_rows
+from imbtui.metrics import lower_is_better, read_rows
 from imbtui.option_types import Every
 from imbtui.paths import RunPaths
 from imbtui.recipe import Recipe
@@ -220,7 +220,7 @@ class Run:
             self._keep_confusion(self._confusion.take(t, matrices))
         until = self.recipe.train.until
         if until is not None and until.metric in row:
-            falls = until.metric.endswith(("error", "loss", "nll", "ece"))
+            falls = lower_is_better(until.metric)
             self._reached = (
                 row[until.metric] <= until.reaches if falls else row[until.metric] >= until.reaches
             )
@@ -309,4 +309,4 @@ class Run:
         self.accelerator.wait_for_everyone()
 
 
-__all__ = ["SELECTED_ON", "Run"]
+__all__ = ["Run"]

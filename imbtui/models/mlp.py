@@ -8,7 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from imbtui.numerics.init import glorot_normal_, kaiming_normal_
+from imbtui.numerics.init import glorot_normal_, he_normal_, kaiming_normal_
 from imbtui.option_types import Count, Rate
 
 
@@ -19,8 +19,8 @@ class MLP(nn.Module):
         input_shape: shape of one input, (C, H, W) or (D,).
         make_head: makes the last layer for a feature width.
         hidden: widths of the hidden layers; none: the head alone.
-        init: `default`: torch's; `kaiming_normal`: cao2019 §4; `glorot_normal`: frankle2019 §4. Both
-            leave a cosine head as it is.
+        init: `default`: torch's; `kaiming_normal`: cao2019 §4; `he_normal`: the same with zero biases,
+            patrini2017 §5; `glorot_normal`: frankle2019 §4. A cosine head stays as it is.
         dropout: probability that a hidden unit is zeroed while training.
         batch_norm: normalise before each ReLU.
     """
@@ -31,7 +31,7 @@ class MLP(nn.Module):
         make_head: Callable[[int], nn.Module],
         *,
         hidden: list[Count] = [128, 64],  # noqa: B006  a recipe's default; never changed
-        init: Literal["default", "kaiming_normal", "glorot_normal"] = "default",
+        init: Literal["default", "kaiming_normal", "he_normal", "glorot_normal"] = "default",
         dropout: Rate = 0.0,
         batch_norm: bool = False,
     ) -> None:
@@ -50,6 +50,8 @@ class MLP(nn.Module):
         self.head = make_head(width)
         if init == "kaiming_normal":
             kaiming_normal_(self)
+        elif init == "he_normal":
+            he_normal_(self)
         elif init == "glorot_normal":
             glorot_normal_(self)
 

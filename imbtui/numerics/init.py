@@ -17,6 +17,17 @@ def kaiming_normal_(model: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight)
 
 
+def he_normal_(model: nn.Module) -> None:
+    """Draw every convolution and linear weight from N(0, 2 / fan_in), biases 0 (patrini2017 §5).
+
+    A cosine head is neither and keeps its own initialisation.
+    """
+    kaiming_normal_(model)
+    for layer in model.modules():
+        if isinstance(layer, _LAYERS) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
 def glorot_normal_(model: nn.Module) -> None:
     """Draw every convolution and linear weight from N(0, 2 / (fan_in + fan_out)), biases 0 (frankle2019 §4).
 

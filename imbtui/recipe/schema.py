@@ -42,15 +42,19 @@ class Plugin(Table):
 
 
 class Dataset(Plugin):
-    """`[dataset]`. `validation` training examples are set aside before any corruption."""
+    """`[dataset]`. `validation` training examples are set aside before any corruption.
+
+    With `corrupt_validation` they are set aside after all corruptions, and carry the same noise.
+    """
 
     validation: NonNegativeInt | Rate = 0
+    corrupt_validation: bool = False
 
 
 class Model(Plugin):
     """`[model]`."""
 
-    head: Literal["linear", "cosine"] = "linear"
+    head: Literal["linear", "cosine", "batch_norm"] = "linear"
 
 
 class Loss(Plugin):
@@ -125,6 +129,16 @@ class AdamW(Adam):
     name: Literal["adamw"]  # type: ignore[assignment]
 
 
+class Adagrad(Table):
+    """Adagrad: the step of a weight shrinks with the sum of its squared gradients, from `accumulator` on."""
+
+    name: Literal["adagrad"]
+    lr: Positive = 0.01
+    accumulator: NonNegative = 0.0
+    eps: NonNegative = 1e-10
+    weight_decay: NonNegative = 0.0
+
+
 class NormalisedGD(Table):
     """Gradient descent with steps of length `lr`, whatever the size of the gradient (kini2021 §10)."""
 
@@ -136,6 +150,7 @@ OPTIMIZERS: dict[str, type[Table]] = {
     "sgd": Sgd,
     "adam": Adam,
     "adamw": AdamW,
+    "adagrad": Adagrad,
     "normalised_gd": NormalisedGD,
 }
 
@@ -188,6 +203,7 @@ class Train(Table):
         batch_size: examples in a batch over all processes, or "all".
         precision: arithmetic of the forward and backward pass.
         evaluate_every: how often all splits are evaluated.
+        select_on: the validation metric by which the best epoch is chosen.
         checkpoint_every: how often a checkpoint is written; left out: at most every 30 seconds, and at
             every end or stop.
         threads: CPU threads; 0: cores / slots, decided at launch.
@@ -206,6 +222,9 @@ class Train(Table):
     batch_size: Count | Literal["all"] = 128
     precision: Literal["fp32", "tf32", "bf16", "fp16", "fp64"] = "fp32"
     evaluate_every: Interval = 1
+    select_on: Literal["val/balanced_accuracy", "val/accuracy", "val/loss", "val/nll"] = (
+        "val/balanced_accuracy"
+    )
     checkpoint_every: Interval | None = None
     threads: NonNegativeInt = 0
     replicates: Count = 1
@@ -262,7 +281,7 @@ class Recipe(Table):
     model: Model
     loss: Loss
     methods: list[Plugin] = Field(default=[])
-    optimizer: Sgd | Adam | AdamW | NormalisedGD
+    optimizer: Sgd | Adam | AdamW | Adagrad | NormalisedGD
     schedule: Schedule = Field(default=Schedule())
     train: Train
     probes: list[Probe] = Field(default=[])

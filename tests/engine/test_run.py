@@ -90,6 +90,44 @@ def test_with_validation_the_best_epoch_is_stored_beside_the_last(make_runs: Mak
     assert stored["best"]["epoch"] == best["epoch"]
 
 
+def test_the_best_epoch_is_the_one_the_recipe_selects_on(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs(
+        "dataset.protocol=split",
+        "corruptions.long_tail=false",
+        "train.epochs=5",
+        "train.select_on=val/loss",
+        "optimizer={name = 'adagrad', lr = 0.05}",
+    )
+    result = train(run)
+    assert result["best"]["selected_on"] == "val/loss"
+    lowest = min(evaluations(run), key=lambda row: row["val/loss"])
+    assert result["best"]["epoch"] == lowest["epoch"] > 0
+    stored = torch.load(run.checkpoints / "best.pt", weights_only=True)
+    assert stored["best"]["epoch"] == lowest["epoch"]
+
+
+def test_validation_examples_can_be_corrupted_like_the_others(make_runs: MakeRuns, train: Train) -> None:
+    """patrini2017 §3: one draw of label noise over all examples, of which some are then set aside."""
+    from imbtui.engine.data import prepare
+    from imbtui.recipe.read import read_resolved
+
+    noisy = ("dataset.protocol=stratified", "corruptions.long_tail=false", "corruptions.label_noise.rate=0.5")
+    (everything,) = make_runs(*noisy)
+    (run,) = make_runs(*noisy, "dataset.validation=143", "dataset.corrupt_validation=true")
+    whole = prepare(read_resolved(everything.recipe), run.root).examples["train"]
+    parts = prepare(read_resolved(run.recipe), run.root).examples
+    assert (len(parts["train"]), len(parts["val"])) == (1294, 143)
+    assert 0.35 < parts["val"].is_corrupted.mean() < 0.65
+    assert not parts["test"].is_corrupted.any()
+    given = dict(zip(whole.index.tolist(), whole.targets.tolist(), strict=True))
+    for part in (parts["train"], parts["val"]):
+        assert [given[i] for i in part.index.tolist()] == part.targets.tolist()
+    assert whole.transition is not None
+    assert whole.transition[0, 0] == 0.5
+    (late,) = make_runs(*noisy, "dataset.corrupt_validation=true")
+    assert "no validation examples to corrupt" in train(late)["reason"]
+
+
 @pytest.mark.parametrize("when", ["5it", "8it", "13it"])
 def test_stopping_and_resuming_changes_nothing(
     make_runs: MakeRuns, train: Train, when: str, monkeypatch: pytest.MonkeyPatch

@@ -104,6 +104,15 @@ def test_option_a_shortcut() -> None:
     assert option_a_shortcut(x, 1, 0) is x
 
 
+def test_he_normal_has_zero_biases() -> None:
+    """patrini2017 §5."""
+    model = MLP((400,), head("batch_norm"), hidden=[500], init="he_normal")
+    assert model.body[1].weight.std().item() == pytest.approx(math.sqrt(2 / 400), rel=0.01)
+    assert not any(layer.bias.any() for layer in (model.body[1], model.head[0]))
+    outputs = model(torch.randn(64, 400))
+    torch.testing.assert_close(outputs.std(0, unbiased=False), torch.ones(10), atol=1e-3, rtol=0)
+
+
 def test_kaiming_normal() -> None:
     torch.manual_seed(0)
     model = ResNetCifar((3, 32, 32), head(classes=1000))
