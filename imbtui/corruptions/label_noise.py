@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -12,19 +13,25 @@ from imbtui.errors import UserError
 from imbtui.numerics.label_noise import (
     CIFAR10_PAIRS,
     MNIST_PAIRS,
+    binary_noise,
     circular_pairs,
     draw_noisy_labels,
+    legacy_block_pairs,
     pair_noise,
+    superclass_pairs,
     symmetric_noise,
     uniform_noise,
 )
 from imbtui.option_types import Rate
 
+WHERE = "corruptions.label_noise"
+
 
 class LabelNoise:
     """Draws each training label anew from its clean label's row of a transition matrix (patrini2017 §3).
 
-    Examples draw independently, by `seed`; those whose label changes are marked as corrupted.
+    Examples draw independently, by `seed`; those whose label changes are marked as corrupted. The matrix
+    and the realised counts are kept with the run, in artifacts/training_labels.npz.
 
     Args:
         kind: `symmetric`: to each other class alike; `rate` is the share of labels that change.
@@ -33,7 +40,9 @@ class LabelNoise:
         rate: probability that a label is flipped (`uniform`: redrawn).
         classes: similar classes of `asymmetric`: `circular`: the next class; `mnist`: 7 to 1, 2 to 7,
             5 and 6 swapped, 3 to 8; `cifar10`: truck to automobile, bird to airplane, deer to horse,
-            cat and dog swapped.
+            cat and dog swapped; `superclasses`: the next class of the same super-class (CIFAR-100);
+            `legacy_blocks`: the next class within classes 0-4, 5-9 and so on, which the released code
+            takes for super-classes; `binary`: 1 to 0, and 0 to 1 with probability 0.05.
         pairs: other similar classes for `asymmetric`, as [from, to].
     """
 
@@ -42,13 +51,15 @@ class LabelNoise:
         *,
         kind: Literal["symmetric", "uniform", "asymmetric"] = "symmetric",
         rate: Rate = 0.2,
-        classes: Literal["circular", "mnist", "cifar10"] = "circular",
+        classes: Literal[
+            "circular", "mnist", "cifar10", "superclasses", "legacy_blocks", "binary"
+        ] = "circular",
         pairs: list[list[int]] | None = None,
     ) -> None:
         if kind != "asymmetric" and (pairs is not None or classes != "circular"):
             raise UserError(
                 f"{kind} noise flips to all classes alike; pairs and classes are for asymmetric noise",
-                where="corruptions.label_noise",
+                where=WHERE,
             )
         self.kind = kind
         self.rate = rate
@@ -59,27 +70,45 @@ class LabelNoise:
         """Return the examples with noisy labels.
 
         Raises:
-            UserError: a pair does not fit the data set's classes.
+            UserError: the kind of noise does not fit the data set's classes.
         """
-        noisy = draw_noisy_labels(examples.targets, self.matrix(num_classes), np.random.RandomState(seed))
-        return examples.relabel(noisy, noisy != examples.targets)
+        matrix = self.matrix(num_classes, examples.superclasses)
+        noisy = draw_noisy_labels(examples.targets, matrix, np.random.RandomState(seed))
+        return examples.relabel(noisy, noisy != examples.targets, matrix)
 
-    def matrix(self, num_classes: int) -> NDArray[np.float64]:
+    def matrix(self, num_classes: int, superclasses: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Return the transition matrix (K, K), rows clean and columns noisy.
 
+        Args:
+            num_classes: K.
+            superclasses: super-class of each class, (K,), where the data set has them.
+
         Raises:
-            UserError: a pair does not fit the number of classes.
+            UserError: the kind of noise does not fit the classes.
         """
         if self.kind == "symmetric":
             return symmetric_noise(num_classes, self.rate)
         if self.kind == "uniform":
             return uniform_noise(num_classes, self.rate)
-        named = {"circular": circular_pairs(num_classes), "mnist": MNIST_PAIRS, "cifar10": CIFAR10_PAIRS}
-        pairs = named[self.classes] if self.pairs is None else self.pairs
         try:
-            return pair_noise(num_classes, self.rate, pairs)
+            if self.pairs is None and self.classes == "binary":
+                if num_classes != 2:
+                    raise ValueError(f"binary noise is for two classes, and there are {num_classes}")
+                return binary_noise(self.rate)
+            return pair_noise(num_classes, self.rate, self._pairs(num_classes, superclasses))
         except ValueError as error:
-            raise UserError(str(error), where="corruptions.label_noise") from error
+            raise UserError(str(error), where=WHERE) from error
+
+    def _pairs(self, num_classes: int, superclasses: NDArray[np.int64] | None) -> Sequence[Sequence[int]]:
+        if self.pairs is not None:
+            return self.pairs
+        if self.classes == "superclasses":
+            if superclasses is None:
+                raise ValueError("the data set has no super-classes; cifar100 has")
+            return superclass_pairs(superclasses.tolist())
+        if self.classes == "legacy_blocks":
+            return legacy_block_pairs(num_classes)
+        return {"mnist": MNIST_PAIRS, "cifar10": CIFAR10_PAIRS}.get(self.classes, circular_pairs(num_classes))
 
 
 build = LabelNoise

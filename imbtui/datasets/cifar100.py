@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from imbtui.datasets._pickles import read_cifar, read_pickle
 from imbtui.datasets._source import damaged, fetch, missing
 from imbtui.engine.examples import DataSplits, Examples
@@ -16,7 +18,10 @@ FILES: tuple[tuple[str, ...], ...] = (
 
 
 class CIFAR100:
-    """CIFAR-100 with its 100 fine classes, in torchvision's layout; images (N, 32, 32, 3) uint8."""
+    """CIFAR-100 with its 100 fine classes, in torchvision's layout; images (N, 32, 32, 3) uint8.
+
+    Training examples know the super-class of each class: the coarse labels.
+    """
 
     def load(self, root: Path, *, split_seed: int) -> DataSplits:
         """Read both splits from the data root; `split_seed` chooses nothing here.
@@ -30,8 +35,12 @@ class CIFAR100:
         names = read_pickle(meta).get("fine_label_names", ())
         if len(names) != NUM_CLASSES:
             raise damaged(meta, f"it names {len(names)} classes")
+        x, fine = read_cifar(train, "fine_labels")
+        coarse = read_cifar(train, "coarse_labels")[1]
+        superclasses = np.full(NUM_CLASSES, -1)
+        superclasses[fine] = coarse
         return DataSplits(
-            train=Examples.of(*read_cifar(train, "fine_labels")),
+            train=Examples.of(x, fine, superclasses=superclasses),
             test=Examples.of(*read_cifar(test, "fine_labels")),
             num_classes=NUM_CLASSES,
             class_names=tuple(names),

@@ -60,6 +60,7 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     extra = {name: _batches(recipe, data, part, accelerator) for name, part in data.extra.items()}
     counts = torch.from_numpy(data.examples["train"].class_counts(data.num_classes)).to(device)
     make_model = _model_maker(recipe, data, batches["train"], device)
+    loss = _make_loss(recipe, data, counts)
     context = Context(
         model=make_model(recipe.seed),
         make_model=make_model,
@@ -71,11 +72,13 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         seed=recipe.seed,
         device=device,
         runs=run_paths.root.parent,
+        loss=loss,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:
         method.setup(context)
-    loss = _make_loss(recipe, data, counts)
+    if hasattr(loss, "setup"):
+        loss.setup(context)
     objective = Objective(
         context.model,
         loss,
@@ -92,12 +95,14 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     checkpoints = Checkpoints(
         run_paths.checkpoints, writes=main, device=device, every=recipe.train.checkpoint_every
     )
-    log = MetricsLog(run_paths.metrics) if main else None
+    log = MetricsLog(run_paths.metrics, select_on=recipe.train.select_on) if main else None
     if log is not None:
         if checkpoints.none:
             log.restart()
         run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-        store_training_labels(data.examples["train"], run_paths.artifacts / "training_labels.npz")
+        store_training_labels(
+            data.examples["train"], data.num_classes, run_paths.artifacts / "training_labels.npz"
+        )
     return Run(
         recipe=recipe,
         paths=run_paths,

@@ -22,6 +22,9 @@ class Examples:
         is_corrupted: whether a corruption changed the example or its label, (N,) bool.
         index: position of the example in the data set's own order, (N,) int64.
         group: sub-population of each example, (N,) int64, or None where the data set has none.
+        transition: row i holds the probabilities with which label noise turned the clean label i into each
+            label, (K, K) float64; None: labels are clean.
+        superclasses: super-class of each class, (K,) int64, or None where the data set has none.
     """
 
     x: NDArray
@@ -30,9 +33,18 @@ class Examples:
     is_corrupted: NDArray[np.bool_]
     index: NDArray[np.int64]
     group: NDArray[np.int64] | None = None
+    transition: NDArray[np.float64] | None = None
+    superclasses: NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, x: NDArray, targets: NDArray, *, group: NDArray | None = None) -> Examples:
+    def of(
+        cls,
+        x: NDArray,
+        targets: NDArray,
+        *,
+        group: NDArray | None = None,
+        superclasses: NDArray | None = None,
+    ) -> Examples:
         """Return clean examples from inputs and labels."""
         labels = np.asarray(targets, dtype=np.int64)
         return cls(
@@ -42,6 +54,7 @@ class Examples:
             is_corrupted=np.zeros(len(labels), dtype=bool),
             index=np.arange(len(labels), dtype=np.int64),
             group=None if group is None else np.asarray(group, dtype=np.int64),
+            superclasses=None if superclasses is None else np.asarray(superclasses, dtype=np.int64),
         )
 
     def __len__(self) -> int:
@@ -59,10 +72,19 @@ class Examples:
             group=None if self.group is None else self.group[positions],
         )
 
-    def relabel(self, targets: NDArray, is_corrupted: NDArray) -> Examples:
-        """Return the same examples with other labels; corruption marks add up."""
+    def relabel(self, targets: NDArray, is_corrupted: NDArray, transition: NDArray[np.float64]) -> Examples:
+        """Return the same examples with other labels; corruption marks add up, transitions multiply.
+
+        Args:
+            targets: the new labels, (N,).
+            is_corrupted: which examples the relabelling corrupted, (N,) bool.
+            transition: probability of each new label (column) given the one before (row), (K, K).
+        """
         return replace(
-            self, targets=np.asarray(targets, dtype=np.int64), is_corrupted=self.is_corrupted | is_corrupted
+            self,
+            targets=np.asarray(targets, dtype=np.int64),
+            is_corrupted=self.is_corrupted | is_corrupted,
+            transition=transition if self.transition is None else self.transition @ transition,
         )
 
     def with_inputs(self, x: NDArray, is_corrupted: NDArray) -> Examples:
@@ -72,6 +94,11 @@ class Examples:
     def class_counts(self, num_classes: int) -> NDArray[np.int64]:
         """Return how many examples carry each label, (num_classes,)."""
         return np.bincount(self.targets, minlength=num_classes)
+
+    def label_counts(self, num_classes: int) -> NDArray[np.int64]:
+        """Return how many examples of each clean label (rows) carry each label (columns), (K, K)."""
+        cells = self.clean_targets * num_classes + self.targets
+        return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
     def group_counts(self, num_classes: int, num_groups: int) -> NDArray[np.int64]:
         """Return how many examples each label has in each group, (num_classes, num_groups).

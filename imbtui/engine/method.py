@@ -35,6 +35,7 @@ class Context:
         seed: seed of the run.
         device: training device.
         runs: the folder of this run and its neighbours; None where there is no run.
+        loss: the recipe's loss; None where only a network is looked at.
     """
 
     model: nn.Module
@@ -47,6 +48,7 @@ class Context:
     seed: int
     device: torch.device
     runs: Path | None = None
+    loss: nn.Module | None = None
 
 
 class Method(nn.Module):

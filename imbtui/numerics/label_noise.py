@@ -63,6 +63,47 @@ def circular_pairs(num_classes: int) -> tuple[tuple[int, int], ...]:
     return tuple((i, (i + 1) % num_classes) for i in range(num_classes)) if num_classes > 1 else ()
 
 
+def superclass_pairs(superclasses: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Return pairs that send each class to the next one of its super-class, the last to the first.
+
+    patrini2017 §3, §7.1: a flip stays within the super-class. Classes that are alone in theirs stay clean.
+
+    Args:
+        superclasses: super-class of each class; a negative one is unknown, and its class stays clean.
+    """
+    pairs = []
+    for superclass in sorted(set(superclasses)):
+        members = [label for label, other in enumerate(superclasses) if other == superclass]
+        if superclass >= 0 and len(members) > 1:
+            pairs += list(zip(members, members[1:] + members[:1], strict=True))
+    return tuple(sorted(pairs))
+
+
+def legacy_block_pairs(num_classes: int, size: int = 5) -> tuple[tuple[int, int], ...]:
+    """Return pairs that are circular within classes 0-4, 5-9 and so on (patrini2017 §7.1).
+
+    The released code takes these blocks for the super-classes of CIFAR-100, whose labels are in
+    alphabetical order: they are not.
+
+    Raises:
+        ValueError: the classes do not fill whole blocks.
+    """
+    if num_classes % size:
+        raise ValueError(f"{num_classes} classes are no whole number of blocks of {size}")
+    return superclass_pairs([label // size for label in range(num_classes)])
+
+
+def binary_noise(rate: float, other: float = 0.05) -> NDArray[np.float64]:
+    """Return T that makes 1 a 0 with probability `rate`, and 0 a 1 with `other` (patrini2017 §3).
+
+    Raises:
+        ValueError: `rate` is 0.5 or more.
+    """
+    if rate >= 0.5:
+        raise ValueError(f"a rate of {rate:g} makes label 1 wrong as often as right; it must be below half")
+    return np.array([[1 - other, other], [rate, 1 - rate]])
+
+
 def draw_noisy_labels(
     labels: NDArray[np.int64], matrix: NDArray[np.float64], rng: np.random.RandomState
 ) -> NDArray[np.int64]:

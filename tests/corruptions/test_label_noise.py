@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,12 +54,48 @@ def test_realised_rate(clean: Examples, kind, rate: float) -> None:
         ("circular", {i: (i + 1) % 10 for i in range(10)}),
         ("mnist", {7: 1, 2: 7, 5: 6, 6: 5, 3: 8}),
         ("cifar10", {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}),
+        ("legacy_blocks", {0: 1, 1: 2, 2: 3, 3: 4, 4: 0, 5: 6, 6: 7, 7: 8, 8: 9, 9: 5}),
     ],
 )
 def test_class_maps(clean: Examples, classes, targets: dict[int, int]) -> None:
     """patrini2017 §3: at rate 1 every example of a source class has its target."""
     noisy = LabelNoise(kind="asymmetric", rate=1.0, classes=classes)(clean, 10, split_seed=0, seed=0)
     np.testing.assert_array_equal(noisy.targets, [targets.get(y, y) for y in clean.targets])
+
+
+def test_flips_within_superclasses(clean: Examples) -> None:
+    """patrini2017 §7.1: the next class with the same super-class, wrapping; one that is alone stays clean."""
+    known = replace(clean, superclasses=np.array([1, 0, 1, 0, 2, 1, 2, 3, 2, -1]))
+    noisy = LabelNoise(kind="asymmetric", rate=1.0, classes="superclasses")(known, 10, split_seed=0, seed=0)
+    targets = {0: 2, 2: 5, 5: 0, 1: 3, 3: 1, 4: 6, 6: 8, 8: 4}
+    np.testing.assert_array_equal(noisy.targets, [targets.get(y, y) for y in clean.targets])
+    with pytest.raises(UserError, match="has no super-classes"):
+        LabelNoise(kind="asymmetric", classes="superclasses")(clean, 10, split_seed=0, seed=0)
+    with pytest.raises(UserError, match="no whole number of blocks"):
+        LabelNoise(kind="asymmetric", classes="legacy_blocks").matrix(12)
+
+
+def test_binary_noise() -> None:
+    """patrini2017 §3: 1 to 0 with the rate, 0 to 1 with 0.05."""
+    noise = LabelNoise(kind="asymmetric", rate=0.3, classes="binary")
+    np.testing.assert_allclose(noise.matrix(2), [[0.95, 0.05], [0.3, 0.7]])
+    with pytest.raises(UserError, match="below half"):
+        LabelNoise(kind="asymmetric", rate=0.5, classes="binary").matrix(2)
+    with pytest.raises(UserError, match="for two classes, and there are 10"):
+        noise.matrix(10)
+
+
+def test_the_matrix_and_the_realised_counts_are_kept(clean: Examples) -> None:
+    first, second = LabelNoise(rate=0.2), LabelNoise(kind="asymmetric", rate=0.4, classes="mnist")
+    once = first(clean, 10, split_seed=0, seed=0)
+    twice = second(once, 10, split_seed=0, seed=1)
+    assert clean.transition is None
+    np.testing.assert_allclose(twice.transition, first.matrix(10) @ second.matrix(10))
+    counts = twice.label_counts(10)
+    np.testing.assert_array_equal(counts.sum(1), clean.class_counts(10))
+    np.testing.assert_array_equal(counts.sum(0), twice.class_counts(10))
+    assert counts.trace() == (twice.targets == twice.clean_targets).sum()
+    assert all(close(counts[i, j] / 2000, twice.transition[i, j], 2000) for i in (0, 3) for j in range(10))
 
 
 def test_pairs_replace_the_map(clean: Examples) -> None:

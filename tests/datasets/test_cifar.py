@@ -197,7 +197,7 @@ def test_cifar100(root: Path) -> None:
         table = {
             "data": planes(count, count),
             "fine_labels": list(range(90, 90 + count)),
-            "coarse_labels": [0] * count,
+            "coarse_labels": list(range(count)),
         }
         (folder / name).write_bytes(pickle.dumps(table, protocol=2))
     names = [f"class {n}" for n in range(100)]
@@ -206,6 +206,7 @@ def test_cifar100(root: Path) -> None:
     assert splits.num_classes == 100
     assert splits.class_names == tuple(names)
     assert splits.train.targets.tolist() == [90, 91, 92, 93, 94, 95]
+    assert splits.train.superclasses[90:].tolist() == [0, 1, 2, 3, 4, 5, -1, -1, -1, -1]
     np.testing.assert_array_equal(splits.test.x[0, :, :, 2].ravel(), planes(2, 2)[0, 2048:])
     assert all((root / file).is_file() for file in plugins.literal("dataset", "cifar100", "FILES")[0])
 
