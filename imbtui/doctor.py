@@ -14,11 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from imbtui import config, files, gpus, index, paths, plugins, queue, store, submit, worker
+from imbtui import config, files, gpus, index, paths, plugins, processes, queue, store, submit, worker
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 
 LITTLE_SPACE = 2 << 30  # bytes
+HELD_TOO_LONG = 3.0  # seconds
 _GIB = 1 << 30
 _NETWORK = ("nfs", "cifs", "smb", "fuse.sshfs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p", "afs")
 _ASK_TORCH = (
@@ -62,6 +63,7 @@ def examine(runs: RunsPaths) -> list[Check]:
         _configuration,
         lambda: _folder(runs),
         lambda: _locks(runs),
+        lambda: _held_locks(runs),
         lambda: _disk(runs),
         lambda: _index(runs),
         lambda: _half_written(runs),
@@ -217,6 +219,28 @@ def _locks(runs: RunsPaths) -> Check:
     return Check("locks", True, f"locks work ({where})")
 
 
+def _held_locks(runs: RunsPaths) -> Check:
+    """Locks that are held for an instant at most and are held on, by a process that was stopped or hangs."""
+    for path in (runs.index_lock, runs.studies_lock, runs.queue.with_suffix(".lock")):
+        if not path.exists():
+            continue
+        try:
+            with files.locked(path, timeout=HELD_TOO_LONG):
+                continue
+        except TimeoutError:
+            holder = processes.lock_holder(path)
+            who = f"process {holder}" if holder else "a process, perhaps of another machine,"
+            return Check(
+                "stale locks",
+                False,
+                f"{who} has held {path.name} for longer than any change takes",
+                f"Look what it waits for and end it: kill {holder}." if holder else "Find it and end it.",
+            )
+        except OSError:  # a read-only folder, which is a finding of its own
+            continue
+    return Check("stale locks", True, "none; a lock ends with its holder")
+
+
 def file_system(folder: Path) -> str:
     """Return the type of the file system that a folder is on, such as `ext4`; `unknown` where unsaid."""
     try:
@@ -294,6 +318,9 @@ def _damaged(runs: RunsPaths) -> Check:
 def _worker(runs: RunsPaths) -> Check:
     said = worker.status(runs)
     if said["running"]:
+        if said["pid"] and processes.suspended(said["pid"]):
+            what = f"process {said['pid']} is suspended: nothing starts, and ends go unnoticed"
+            return Check("worker", False, what, f"Let it go on: kill -CONT {said['pid']}")
         return Check("worker", True, f"process {said['pid']}, since {said['since']}")
     waiting = [row for row in index.query(runs) if row["state"] == "queued" and not row.get("here")]
     chosen = queue.settings(runs)
@@ -316,7 +343,7 @@ def _other_machines(runs: RunsPaths) -> Check:
     if not others:
         return Check("other machines", True, "no active run belongs to another machine")
     named = ", ".join(f"{count} of {files.printable(name)}" for name, count in sorted(others.items()))
-    do = "Start a worker there; if it is gone, `imbtui run RECIPE --rerun` submits them again here."
+    do = "Start a worker there. If it is gone: `imbtui stop --gone RUN`, then `imbtui resume RUN` here."
     return Check("other machines", False, f"active runs of other machines: {named}", do)
 
 

@@ -75,7 +75,7 @@ def read_json(path: Path) -> Any | None:
     """Return the JSON document in `path`, or None when it is absent, unreadable or damaged."""
     try:
         return json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

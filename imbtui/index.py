@@ -140,6 +140,7 @@ def row_of(view: store.RunView) -> dict[str, Any]:
         "attempt": view.attempt,
     }
     optional = {
+        "title": view.title,
         "reason": view.reason[:120],
         "point": dict(view.point),
         "tags": list(view.tags),

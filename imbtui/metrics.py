@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from imbtui import shapes
 from imbtui.errors import UserError, did_you_mean
 
 POSITION_KEYS = ("stage", "step", "epoch", "time")
@@ -105,7 +106,8 @@ def parse_row(line: bytes) -> dict[str, Any] | None:
             row = json.loads(line)
         except ValueError:
             return None
-    return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None
+    is_row = isinstance(row, dict) and "step" in row and shapes.damaged(row, shapes.ROW) is None
+    return row if is_row else None
 
 
 def names(rows: Iterable[Mapping[str, Any]]) -> list[str]:

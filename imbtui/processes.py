@@ -69,7 +69,7 @@ class Identity:
                 int(document["pid"]),
                 int(document["start_ticks"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
 
     def to_json(self) -> dict[str, Any]:
@@ -150,6 +150,12 @@ def _stat(pid: int) -> _Stat | None:
         return _Stat(fields[0].decode(), int(fields[1]), int(fields[3]), int(fields[19]))
     except (IndexError, ValueError):
         return None
+
+
+def suspended(pid: int) -> bool:
+    """Whether a process was stopped by a signal (Ctrl-Z, a debugger) and waits to be continued."""
+    stat = _stat(pid)
+    return stat is not None and stat.state in "Tt"
 
 
 def all_pids() -> list[int]:
@@ -257,6 +263,18 @@ def kill_until_none(find: Callable[[], Iterable[Identity]], *, patience: float =
             who.signal(SIGKILL)
         time.sleep(pause)
         pause = min(0.1, 2 * pause)
+
+
+def lock_holder(path: Path) -> int | None:
+    """Return the process of this machine that holds a lock on a file, or None when the kernel names none."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        inode = path.stat().st_ino
+        for line in (PROC / "locks").read_text().splitlines():
+            # `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; those who wait for it have `->` in front.
+            fields = line.split()
+            if fields[1] != "->" and int(fields[5].rpartition(":")[2]) == inode and int(fields[4]) > 0:
+                return int(fields[4])
+    return None
 
 
 def out_of_memory_kills() -> int:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import base64
 import datetime
 import functools
-import json
 import os
 import re
 import secrets
@@ -29,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtui import files
+from imbtui import files, metrics, shapes
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths, RunsPaths, data_root, host
 from imbtui.processes import Identity
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 ACTIVE = ("queued", "running")
+ENDS = ("finished", "stopped", "failed")  # what a trainer can say of itself
 _BUILDING = ".new-"
 
 
@@ -191,25 +191,18 @@ class RunView:
     @functools.cached_property
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe's tables; empty when the file is damaged."""
-        try:
-            return tomllib.loads(self.path.recipe.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+        return shapes.cleaned(_read_toml(self.path.recipe), shapes.RECIPE)
 
     @functools.cached_property
     def env(self) -> dict[str, Any]:
         """Git commit, versions and hardware, as rank 0 found them."""
-        return files.read_json(self.path.env) or {}
+        return shapes.cleaned(files.read_json(self.path.env), shapes.ENV)
 
     @functools.cached_property
     def last_row(self) -> dict[str, Any]:
         """The newest whole row of metrics.jsonl."""
         for line in reversed(files.last_lines(self.path.metrics, 4)):
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
+            if (row := metrics.parse_row(line.encode())) is not None:
                 return row
         return {}
 
@@ -370,26 +363,47 @@ def half_written(runs: RunsPaths) -> list[Path]:
 def read(run: RunPaths) -> RunView:
     """Return a run as its folder tells it now. A damaged folder is a crashed run, never an exception."""
     submit = files.read_json(run.submit)
-    if not isinstance(submit, dict):
-        return RunView(run, "crashed", "damaged: submit.json is missing or unreadable")
+    damage = _damage(submit)
+    submit = shapes.cleaned(submit, shapes.SUBMIT)
     attempt = submit.get("attempt", 1)
     tags, note = read_notes(run)
-    result = files.read_json(run.result)
-    state = files.read_json(run.state)
+    result = shapes.cleaned(files.read_json(run.result), shapes.RESULT)
+    state = shapes.cleaned(files.read_json(run.state), shapes.STATE)
     view: dict[str, Any] = {"submit": submit, "tags": tags, "note": note}
-    if isinstance(state, dict) and state.get("attempt") == attempt:
-        view |= {"gpus": tuple(state.get("gpus") or ()), "started": state.get("at", "")}
-    if isinstance(result, dict) and result.get("attempt") == attempt and result.get("state") in STATES:
+    if damage:
+        return RunView(run, "crashed", damage, result=result, **view)
+    if state.get("attempt") == attempt:
+        view |= {"gpus": tuple(state.get("gpus", ())), "started": state.get("at", "")}
+    if _is_of(result, attempt):
         return RunView(run, result["state"], _phrase(result.get("reason")), result=result, **view)
     computed, reason = _state(run, state, attempt)
-    if computed not in ACTIVE and isinstance(result, dict):
+    if computed not in ACTIVE:
         # The values of the attempt before are still the newest there are.
         view["result"] = result
     return RunView(run, computed, reason, **view)
 
 
-def _state(run: RunPaths, state: Any, attempt: int) -> tuple[str, str]:
-    known = state if isinstance(state, dict) and state.get("attempt") == attempt else {}
+def read_submit(run: RunPaths) -> dict[str, Any] | None:
+    """Return a run's submit.json, or None when it is missing or holds what no submitter writes."""
+    submit = files.read_json(run.submit)
+    return None if _damage(submit) else submit
+
+
+def _damage(submit: Any) -> str:
+    """Return what makes a submit.json unusable, as a phrase; empty when nothing does."""
+    if not isinstance(submit, dict):
+        return "damaged: submit.json is missing or unreadable"
+    key = shapes.damaged(submit, shapes.SUBMIT)
+    return f"damaged: submit.json holds no usable {key}" if key else ""
+
+
+def _is_of(result: Mapping[str, Any], attempt: int) -> bool:
+    """Whether a result.json is that of an attempt."""
+    return result.get("attempt") == attempt and result.get("state") in ENDS
+
+
+def _state(run: RunPaths, state: Mapping[str, Any], attempt: int) -> tuple[str, str]:
+    known = state if state.get("attempt") == attempt else {}
     if known.get("state") == "ended":
         return ("stopped" if known.get("how") == "stopped" else "crashed"), _phrase(known.get("reason"))
     ranks = registered(run, attempt)
@@ -400,12 +414,23 @@ def _state(run: RunPaths, state: Any, attempt: int) -> tuple[str, str]:
         return "running", _phrase(f"on {', '.join(sorted(strangers))}, as far as can be told from here")
     if ranks:
         # The result is written before a rank leaves, so it is looked for once more.
-        late = files.read_json(run.result)
-        if isinstance(late, dict) and late.get("attempt") == attempt and late.get("state") in STATES:
+        late = shapes.cleaned(files.read_json(run.result), shapes.RESULT)
+        if _is_of(late, attempt):
             return late["state"], _phrase(late.get("reason"))
         return "crashed", "its process is gone"
+    if not known and stop_asked(run, attempt):
+        return "stopped", ""  # nothing was launched, and whoever might still do so looks for this first
     launcher = Identity.from_json(known)
     return "queued", "starting" if launcher is not None and launcher.alive() else ""
+
+
+def stop_asked(run: RunPaths, attempt: int) -> bool:
+    """Whether the run's stop file means this attempt; an empty file means whichever is current."""
+    try:
+        text = run.stop.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return False
+    return text in ("", str(attempt))
 
 
 def registered(run: RunPaths, attempt: int) -> list[Identity]:
@@ -416,8 +441,8 @@ def registered(run: RunPaths, attempt: int) -> list[Identity]:
     except OSError:
         return []
     for path in entries:
-        document = files.read_json(path)
-        if isinstance(document, dict) and document.get("attempt") == attempt:
+        document = shapes.cleaned(files.read_json(path), shapes.RANK)
+        if document.get("attempt") == attempt:
             identity = Identity.from_json(document)
             if identity is not None:
                 found.append(identity)
@@ -430,11 +455,16 @@ def _phrase(text: Any) -> str:
 
 def read_notes(run: RunPaths) -> tuple[tuple[str, ...], str]:
     """Return a run's tags and note."""
+    document = shapes.cleaned(_read_toml(run.notes), shapes.NOTES)
+    return tuple(document.get("tags", ())), document.get("note", "")
+
+
+def _read_toml(path: Path) -> dict[str, Any] | None:
+    """Return a TOML document, or None when it is absent or damaged."""
     try:
-        document = tomllib.loads(run.notes.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return (), ""
-    return tuple(str(t) for t in document.get("tags", [])), str(document.get("note", ""))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def write_notes(run: RunPaths, *, tags: Sequence[str], note: str) -> None:
@@ -446,9 +476,9 @@ def write_notes(run: RunPaths, *, tags: Sequence[str], note: str) -> None:
 
 def update_submit(run: RunPaths, **changes: Any) -> None:
     """Change keys of submit.json (`priority`, `attempt`); only user-facing commands call this."""
-    submit = files.read_json(run.submit)
-    if not isinstance(submit, dict):
-        raise UserError("its submit.json is missing or unreadable", where=run.id)
+    submit = read_submit(run)
+    if submit is None:
+        raise UserError(_damage(files.read_json(run.submit)), where=run.id)
     files.write_json(run.submit, submit | changes)
 
 

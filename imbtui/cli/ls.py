@@ -20,7 +20,8 @@ EXAMPLES = (
 )
 NEWEST = 50
 # What a row of the index holds; anything else is asked of the run folder.
-_INDEXED = {"id", "state", "study", "variant", "arm", "seed", "digest", "created", "attempt", "tag", "tags"}
+_INDEXED = {"id", "state", "study", "variant", "title", "arm", "seed", "digest", "created", "attempt"}
+_INDEXED |= {"tag", "tags"}
 
 
 def command(

@@ -15,6 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from imbtui.errors import UserError
+from imbtui.files import printable
 from imbtui.paths import RunsPaths
 from imbtui.tui import rows as say
 from imbtui.tui.dialogs.confirm import Confirm
@@ -195,7 +196,7 @@ class ImbtuiApp(App[None]):
 
     def on_said(self, message: Said) -> None:
         severity = message.severity if message.severity in ("warning", "error") else "information"
-        self.notify(message.sentence, severity=severity, markup=False)  # type: ignore[arg-type]
+        self.notify(printable(message.sentence), severity=severity, markup=False)  # type: ignore[arg-type]
         self.live.poke()
 
     def _pass_on(self, message: RunsChanged | ProgressMade | RowsArrived | LogGrew | MachineSeen) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from imbtui import shapes
+from imbtui.metrics import parse_row
 
 FIRST_FAMILIES = (
     "balanced_accuracy",
@@ -111,7 +113,7 @@ class Reader:
                 if name in _POSITION:
                     continue
                 if isinstance(value, list):
-                    new.lists[name] = value
+                    new.lists[name] = [part if shapes.number(part) else None for part in value]
                 elif isinstance(value, int | float):
                     new.last[name] = value
                     if math.isfinite(value):
@@ -129,12 +131,8 @@ class Reader:
         for line in lines:
             if not line:
                 continue
-            try:
-                row = _parse(line)
-            except ValueError:
-                new.bad += 1
-                continue
-            if not isinstance(row, dict):
+            row = parse_row(line)
+            if row is None:
                 new.bad += 1
                 continue
             new.row = {key: row[key] for key in _POSITION if key in row}
@@ -147,20 +145,7 @@ class Reader:
         if stage != self._stage:
             self._stage = stage
             self._before = self._reached
-        step = self._before[0] + _number(row.get("step"))
-        epoch = self._before[1] + _number(row.get("epoch"))
+        step = self._before[0] + row["step"]
+        epoch = self._before[1] + row.get("epoch", 0.0)
         self._reached = (max(step, self._reached[0]), max(epoch, self._reached[1]))
         return step, epoch
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0
-
-
-def _parse(line: bytes) -> Any:
-    import orjson
-
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return json.loads(line)  # it also reads NaN, which other writers than ours leave behind

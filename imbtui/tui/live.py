@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtui import files
+from imbtui import files, shapes
 from imbtui.paths import RunsPaths
 from imbtui.tui import rows as say
 from imbtui.tui.curves import Curves, Reader
@@ -232,12 +232,12 @@ class Poller:
         known.began = new.began or known.began
         known.last |= new.last
         if not known.env:
-            known.env = files.read_json(run.env) or {}
+            known.env = shapes.cleaned(files.read_json(run.env), shapes.ENV)
             if not known.env:
                 return None
         elif not new.row and "live" in row:
             return None
-        steps, per_epoch = known.env.get("steps", 0), known.env.get("steps_per_epoch") or 1
+        steps, per_epoch = known.env.get("steps") or 0, known.env.get("steps_per_epoch") or 1
         step, seconds = known.row.get("step", 0), known.row.get("time", 0.0)
         done, took = step - known.began.get("step", 0), seconds - known.began.get("time", 0.0)
         return {

@@ -89,17 +89,23 @@ def knobs(recipe: dict[str, Any]) -> str:
     methods = _by_name(recipe, "methods")
     parts = [loss.get("name", ""), data.get("name", "")]
     if "long_tail" in corruptions:
-        parts.append(f"ratio {corruptions['long_tail'].get('ratio', 0):g}")
+        parts.append(f"ratio {_option(corruptions['long_tail'], 'ratio')}")
     if "label_noise" in corruptions:
-        parts.append(f"noise {corruptions['label_noise'].get('rate', 0):g}")
+        parts.append(f"noise {_option(corruptions['label_noise'], 'rate')}")
     parts += [other for other in corruptions if other not in ("long_tail", "label_noise")]
     if "lottery" in methods:
-        parts.append(text.plural(methods["lottery"].get("rounds", 0), "pruning round"))
+        rounds = methods["lottery"].get("rounds", 0)
+        parts.append("1 pruning round" if rounds == 1 else f"{rounds} pruning rounds")
     parts += [other for other in methods if other != "lottery"]
     parts.append(model.get("name", ""))
     if train.get("epochs") or train.get("steps"):
         parts.append(f"{train['epochs']} epochs" if train.get("epochs") else f"{train['steps']} steps")
     return printable(" · ".join(part for part in parts if part))
+
+
+def _option(member: dict[str, Any], key: str) -> str:
+    value = member.get(key, 0)
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _by_name(recipe: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:

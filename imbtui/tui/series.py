@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from imbtui.files import printable
 from imbtui.plotting.braille import Series
 from imbtui.tui.curves import SPLITS, Curves, family
 
@@ -23,7 +24,7 @@ def of_family(curves: Curves, names: Sequence[str], *, axis: str = "epochs") -> 
 
 
 def _label(name: str) -> str:
-    return name if family(name) == name else name.partition("/")[0]
+    return printable(name) if family(name) == name else name.partition("/")[0]
 
 
 def _pattern(name: str) -> int:

@@ -7,6 +7,6 @@ not its terminal's or its session's, and the next worker adopts them. `tick.py` 
 from __future__ import annotations
 
 from imbtui.worker.lock import ensure, held, status, stop_worker
-from imbtui.worker.requests import request_stop, resume
+from imbtui.worker.requests import give_up, request_stop, resume
 
-__all__ = ["ensure", "held", "request_stop", "resume", "status", "stop_worker"]
+__all__ = ["ensure", "give_up", "held", "request_stop", "resume", "status", "stop_worker"]

@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imbtui import files, store
+from imbtui import files, shapes, store
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
 from imbtui.worker import states
 from imbtui.worker.listing import Queued, queued
-
-ENDS = ("finished", "stopped", "failed")
 
 
 @dataclass
@@ -72,19 +70,14 @@ class Carried:
 
     def result(self) -> Mapping[str, Any] | None:
         """Return the attempt's result, or None while it has none."""
-        document = files.read_json(self.paths.result)
-        if (
-            isinstance(document, dict)
-            and document.get("attempt") == self.attempt
-            and document.get("state") in ENDS
-        ):
-            return document
-        return None
+        document = shapes.cleaned(files.read_json(self.paths.result), shapes.RESULT)
+        ended = document.get("attempt") == self.attempt and document.get("state") in store.ENDS
+        return document if ended else None
 
     def superseded(self) -> bool:
         """Whether the run is gone or a later attempt was asked for: its state is then not ours to write."""
-        submit = files.read_json(self.paths.submit)
-        return not isinstance(submit, dict) or submit.get("attempt") != self.attempt
+        submit = store.read_submit(self.paths)
+        return submit is None or submit.get("attempt", 1) != self.attempt
 
     def is_there(self) -> bool:
         """Whether the attempt may still hold the folder: it is not over, or its ranks have not left yet."""
@@ -92,7 +85,7 @@ class Carried:
 
     def stop_asked(self) -> bool:
         """Whether the user asked this attempt to stop."""
-        return states.stop_asked(self.paths, self.attempt)
+        return store.stop_asked(self.paths, self.attempt)
 
 
 @dataclass
@@ -166,11 +159,11 @@ class Launch:
 
 def wish_of(runs: RunsPaths, run_id: str) -> Queued:
     """Return what a launched run's submit.json asks for; where it was damaged since, what is most usual."""
-    try:
-        return queued(run_id, files.read_json(runs.run(run_id).submit) or {})
-    except (TypeError, ValueError, AttributeError):
-        state = files.read_json(runs.run(run_id).state) or {}
-        return Queued(run_id, state.get("attempt", 1))
+    run = runs.run(run_id)
+    submit = store.read_submit(run)
+    if submit is not None:
+        return queued(run_id, submit)
+    return Queued(run_id, shapes.cleaned(files.read_json(run.state), shapes.STATE).get("attempt", 1))
 
 
 def log_of(runs: RunsPaths, launch: str, carried: list[Carried]) -> Path:
@@ -190,7 +183,7 @@ def adopted(
     """
     launches: dict[str, Launch] = {}
     for run_id, state in found:
-        run = Carried(runs.run(run_id), wish_of(runs, run_id), int(state.get("log_offset") or 0))
+        run = Carried(runs.run(run_id), wish_of(runs, run_id), state.get("log_offset", 0))
         mark = str(state.get("launch"))
         own_log = state.get("log") == run.paths.log.name
         launch = launches.setdefault(
@@ -199,9 +192,9 @@ def adopted(
                 id=mark,
                 runs=[],
                 log=run.paths.log if own_log else runs.launches / f"{mark}.log",
-                gpus=tuple(state.get("gpus") or ()),
-                slots=int(state.get("slots") or 0),
-                processes=int(state.get("processes") or 1),
+                gpus=tuple(state.get("gpus", ())),
+                slots=state.get("slots", 0),
+                processes=state.get("processes", 1),
                 memory=state.get("memory") or None,
                 since=now,
                 memory_kills=memory_kills,

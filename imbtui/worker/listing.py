@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imbtui import files, store
+from imbtui import files, shapes, store
 from imbtui.paths import RunPaths, RunsPaths, host
 from imbtui.worker import lock, states
 
@@ -70,26 +70,26 @@ class Queued:
 
 
 def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
-    """Return what a run's submit.json asks for."""
+    """Return what a run's submit.json, which is not damaged, asks for."""
     wish = submit.get("gpus")
-    gpus = tuple(int(index) for index in wish) if isinstance(wish, list) else wish
-    processes = int(submit.get("processes") or 1)
+    gpus = tuple(wish) if isinstance(wish, list) else wish
+    processes = submit.get("processes", 1)
     declared = submit.get("memory")
-    threads = int(submit.get("threads") or 0)
+    threads = submit.get("threads", 0)
     data = submit.get("data")
     return Queued(
         id=run_id,
-        attempt=int(submit.get("attempt", 1)),
-        priority=int(submit.get("priority", 0)),
-        place=int(submit.get("place", submit.get("order", 0))),
+        attempt=submit.get("attempt", 1),
+        priority=submit.get("priority", 0),
+        place=submit.get("place", submit.get("order", 0)),
         group=(submit.get("pack_key") or run_id, gpus, processes, threads, data),
         gpus=gpus,
         processes=processes,
-        memory=None if declared is None else int(float(declared) * GIB),
-        settings=str(submit.get("settings") or ""),
+        memory=None if declared is None else int(declared * GIB),
+        settings=submit.get("settings", ""),
         threads=threads,
-        pack=int(submit.get("pack") or 0),
-        grace=float(submit.get("grace", 30.0)),
+        pack=submit.get("pack", 0),
+        grace=submit.get("grace", 30.0),
         data=data,
     )
 
@@ -145,7 +145,7 @@ class Listing:
             stamp = _stamp(f"{self._runs.root}/{run_id}/submit.json")  # a Path each would cost ten times that
             if known is not None and known.stamp == stamp:
                 if known.waiting is not None:
-                    known.stopped = states.stop_asked(self._runs.run(run_id), known.waiting.attempt)
+                    known.stopped = store.stop_asked(self._runs.run(run_id), known.waiting.attempt)
                 continue
             run = self._runs.run(run_id)
             self._known[run_id] = found = _Known(stamp)
@@ -185,8 +185,8 @@ class Listing:
         self._again = True
 
     def _look(self, run: RunPaths, known: _Known) -> dict[str, Any] | None:
-        submit = files.read_json(run.submit)
-        if not isinstance(submit, dict) or submit.get("host") != host() or submit.get("here"):
+        submit = store.read_submit(run)
+        if submit is None or submit.get("host") != host() or submit.get("here"):
             return None
         attempt = submit.get("attempt", 1)
         state = states.read(run, attempt)
@@ -195,22 +195,18 @@ class Listing:
                 return state
             self._learn(submit, state)
             return None
-        result = files.read_json(run.result)
-        if isinstance(result, dict) and result.get("attempt") == attempt:
+        if shapes.cleaned(files.read_json(run.result), shapes.RESULT).get("attempt") == attempt:
             return None
         if store.registered(run, attempt):
             return None  # somebody trains it by hand
-        try:
-            known.waiting = self._informed(queued(run.id, submit))
-            known.stopped = states.stop_asked(run, attempt)
-        except (TypeError, ValueError):  # damaged: `doctor` shows it
-            known.waiting = None
+        known.waiting = self._informed(queued(run.id, submit))
+        known.stopped = store.stop_asked(run, attempt)
         return None
 
     def _learn(self, submit: Mapping[str, Any], state: Mapping[str, Any]) -> None:
         """Remember what a run took of its GPU, for those that wait and differ from it in seeds only."""
-        took, settings = state.get("gpu_memory"), str(submit.get("settings") or "")
-        if not isinstance(took, int) or not settings:
+        took, settings = state.get("gpu_memory"), submit.get("settings")
+        if took is None or not settings:
             return
         alike = (settings, submit.get("processes") or 1)
         if took + CONTEXT <= self._took.get(alike, 0):

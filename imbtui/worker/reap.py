@@ -82,8 +82,7 @@ class Reaper:
         alive = any(rank.alive() for rank in run.ranks())
         result = run.result()
         if result is not None:
-            took = result.get("gpu_memory")
-            reason, memory = str(result.get("reason") or ""), took if isinstance(took, int) else None
+            reason, memory = result.get("reason", ""), result.get("gpu_memory")
             self._end(run, result["state"], reason, gpu_memory=memory)
             # Ranks that train several runs in turn go on with the next one instead of leaving.
             run.deadline = time.monotonic() + self._leave_patience if launch.processes == 1 else None
@@ -112,11 +111,11 @@ class Reaper:
 
     def _retry(self, run: Carried, reason: str) -> bool:
         """Queue a crashed run again if its recipe allows one more launch; return whether it did."""
-        submit = files.read_json(run.paths.submit)
-        if not isinstance(submit, dict) or submit.get("attempt") != run.attempt:
+        submit = store.read_submit(run.paths)
+        if submit is None or submit.get("attempt", 1) != run.attempt:
             return False
-        done = int(submit.get("retried") or 0)
-        if done >= int(submit.get("retries") or 0):
+        done = submit.get("retried", 0)
+        if done >= submit.get("retries", 0):
             return False
         store.update_submit(run.paths, attempt=run.attempt + 1, retried=done + 1, retry_reason=reason)
         self._close(run)

@@ -8,7 +8,7 @@ from signal import SIGTERM
 from imbtui import files, store
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, host
-from imbtui.worker import lock
+from imbtui.worker import lock, states
 
 
 def request_stop(runs: RunsPaths, run_id: str) -> None:
@@ -34,6 +34,24 @@ def request_stop(runs: RunsPaths, run_id: str) -> None:
         lock.ring(runs)
 
 
+def give_up(runs: RunsPaths, run_id: str) -> None:
+    """Record that a run of another machine crashed, on its user's word that this machine is gone.
+
+    Nobody is asked to stop: a machine that is back all the same would go on with the run.
+
+    Raises:
+        UserError: the run is neither queued nor running, or belongs to this machine.
+    """
+    run = runs.run(run_id)
+    view = store.read(run)
+    if view.state not in store.ACTIVE:
+        raise UserError(f"it is {view.state}", where=run_id)
+    if view.host == host():
+        raise UserError("it belongs to this machine", where=run_id, hint="Stop it without --gone.")
+    reason = f"its machine {files.printable(view.host)} is gone"
+    states.write_ended(run, attempt=view.attempt, how="crashed", reason=reason)
+
+
 def resume(runs: RunsPaths, run_id: str) -> None:
     """Queue a stopped, failed or crashed run again; it goes on from its newest checkpoint.
 
@@ -51,7 +69,7 @@ def resume(runs: RunsPaths, run_id: str) -> None:
         raise UserError(
             f"it was started on {files.printable(view.host)} and may still run there",
             where=run_id,
-            hint="Resume it on that machine.",
+            hint="Resume it on that machine; if the machine is gone, `imbtui stop --gone` it first.",
         )
     store.update_submit(run, attempt=view.attempt + 1, host=host(), here=False, retried=0)
     with contextlib.suppress(FileNotFoundError):

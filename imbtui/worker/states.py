@@ -8,17 +8,15 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from imbtui import files, store
+from imbtui import files, shapes, store
 from imbtui.paths import RunPaths
 from imbtui.processes import Identity
 
 
 def read(run: RunPaths, attempt: int) -> dict[str, Any] | None:
     """Return what state.json says of this attempt, or None when it says nothing of it."""
-    document = files.read_json(run.state)
-    if isinstance(document, dict) and document.get("attempt") == attempt:
-        return document
-    return None
+    document = shapes.cleaned(files.read_json(run.state), shapes.STATE)
+    return document if document.get("attempt") == attempt else None
 
 
 def write_running(
@@ -88,12 +86,3 @@ def clear(run: RunPaths) -> None:
     """Put the run back into the queue."""
     with contextlib.suppress(FileNotFoundError):
         run.state.unlink()
-
-
-def stop_asked(run: RunPaths, attempt: int) -> bool:
-    """Whether the run's stop file means this attempt; an empty file means whichever is current."""
-    try:
-        text = run.stop.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return False
-    return text in ("", str(attempt))

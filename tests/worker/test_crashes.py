@@ -88,7 +88,8 @@ def test_a_damaged_run_folder_does_not_stop_the_others(box: Box) -> None:
     worker.ensure(box.runs)
     box.wait(lambda: box.states(good) == ["finished"])
     box.wait(lambda: not worker.held(box.runs))
-    assert box.states(damaged, odd) == ["crashed", "queued"]
+    assert box.states(damaged, odd) == ["crashed", "crashed"]
+    assert box.reason(odd) == "damaged: submit.json holds no usable processes"
 
 
 @pytest.mark.parametrize("first", [2, 5, 8, *(pytest.param(n, marks=pytest.mark.slow) for n in range(1, 23))])

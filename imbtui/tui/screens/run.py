@@ -15,7 +15,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
-from imbtui import text
+from imbtui import shapes, text
+from imbtui.files import printable
 from imbtui.tui import actions
 from imbtui.tui import rows as say
 from imbtui.tui.live import Wants
@@ -99,7 +100,7 @@ class Run(Screen[None]):
         self._tab = TABS[0]
 
     def compose(self) -> ComposeResult:
-        yield Head(self.run_id)
+        yield Head(printable(self.run_id))
         yield Static(id="status", markup=False)
         yield TabBar([tab.capitalize() for tab in TABS])
         with ContentSwitcher(id="panes", initial="curves"):
@@ -165,7 +166,7 @@ class Run(Screen[None]):
             return
         head.set(
             title=f"{say.name(row)}  seed {row.get('seed', '')}",
-            place=f"{row.get('study', '')}  {self.run_id}",
+            place=printable(f"{row.get('study', '')}  {self.run_id}"),
         )
         status.update(_status(row, self.size.width - 2))
         seen = (row["state"], row.get("attempt", 1), "live" in row)
@@ -193,7 +194,7 @@ class Run(Screen[None]):
         lines = toml_lines(message.read.source)
         if message.read.overrides:
             changed: list[Line] = [[("# changed when it was submitted:", "quiet")]]
-            changed += [[(f"#   {assignment}", "quiet")] for assignment in message.read.overrides]
+            changed += [[(f"#   {printable(assignment)}", "quiet")] for assignment in message.read.overrides]
             lines = [*changed, [("", "text")], *lines]
         self.query_one("#recipe-text", Lines).show(lines)
         self._show_curves()
@@ -250,12 +251,11 @@ def read_folder(app: ImbtuiApp, run_id: str) -> Read:
     except OSError as error:
         source = f"# recipe.toml cannot be read: {error.strerror}"
     shots = (view.recipe.get("train") or {}).get("shots")
-    counts = view.env.get("class_counts")
     return Read(
         source,
-        tuple(str(o) for o in view.submit.get("overrides", ())),
-        tuple(counts) if isinstance(counts, list) else (),
-        tuple(shots) if isinstance(shots, list) and len(shots) == 2 else (20, 100),
+        tuple(view.submit.get("overrides", ())),
+        tuple(view.env.get("class_counts", ())),
+        tuple(shots) if shots and shapes.list_of(shapes.number)(shots) and len(shots) == 2 else (20, 100),
     )
 
 

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from imbtui.errors import UserError
+from imbtui.files import printable
 from imbtui.text import plural
 from imbtui.tui import actions
 from imbtui.tui import rows as say
@@ -351,7 +352,8 @@ class Runs(Screen[None]):
             return
         active = [row for row in rows if row["state"] in ("queued", "running")]
         if active:
-            self.notify(f"{active[0]['id']} is {active[0]['state']}; stop it first.", severity="warning")
+            first = f"{printable(active[0]['id'])} is {active[0]['state']}"
+            self.notify(f"{first}; stop it first.", severity="warning", markup=False)
             return
         self.app.ask(
             f"Delete {_these(rows)}?",
@@ -373,7 +375,6 @@ def _these(rows: list[Row]) -> str:
 
 def _place(root: Path) -> str:
     """Return the runs folder as a person would write it."""
-    from imbtui.files import printable
 
     whole = root.absolute()
     for base, short in ((Path.cwd(), "."), (Path.home(), "~")):

@@ -92,7 +92,7 @@ def bars(
         count = counts[label] if label < len(counts) else None
         group = "" if count is None else group_of(count, shots)
         shown = "–" if accuracy is None else text.number(accuracy)
-        full = 0 if accuracy is None else round(accuracy * room)
+        full = 0 if accuracy is None else round(min(1.0, max(0.0, accuracy)) * room)
         lines.append(
             [
                 (f"{label:>5}  ", "text"),

@@ -9,6 +9,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from imbtui import text
+from imbtui.files import printable
 from imbtui.tui import rows as say
 from imbtui.tui.messages import Row
 
@@ -49,7 +50,7 @@ class Detail(Widget):
             marked = f"{text.plural(self._marked, 'run')} marked   " if self._marked else ""
             segments = [
                 Segment(marked, self.get_component_rich_style("detail--text")),
-                Segment(row["id"], self.get_component_rich_style("detail--id")),
+                Segment(printable(row["id"]), self.get_component_rich_style("detail--id")),
                 Segment(f"  {self._knobs}", quiet),
             ]
         else:

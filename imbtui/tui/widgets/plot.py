@@ -12,6 +12,7 @@ from textual import events
 from textual.strip import Strip
 from textual.widget import Widget
 
+from imbtui.files import printable
 from imbtui.plotting import braille
 from imbtui.plotting.braille import Chart, Piece, Series
 
@@ -59,7 +60,8 @@ class Plot(Widget):
             unit: of the x axis.
             log_y: logarithmic y axis.
         """
-        self._title, self._series, self._unit, self._log_y = title, series, unit, log_y
+        self._title, self._series = printable(title), series
+        self._unit, self._log_y = unit, log_y
         self._chart = None
         self.refresh()
 

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from imbtui import text
+from imbtui.files import printable
 from imbtui.tui import rows as say
 from imbtui.tui.curves import Curves
 from imbtui.tui.messages import Row
@@ -79,10 +80,10 @@ def _facts(row: Row, knobs: str, width: int) -> list[Line]:
         situation += f", about {text.duration(left)} left" + (f", on {where}" if where else "")
     return [
         [(say.name(row), "strong"), (f"   seed {row.get('seed', '')}", "text")],
-        [(row.get("study", ""), "text"), (f"   {row['id']}", "quiet")],
+        [(printable(row.get("study", "")), "text"), (f"   {printable(row['id'])}", "quiet")],
         *([(part, "quiet")] for part in [*textwrap.wrap(knobs, max(20, width)), ""][:2]),
         [(state, colour), (f"   {situation}" if situation else "", "bad" if colour == "bad" else "text")],
-        [(" ".join(f"#{tag}" for tag in row.get("tags", ())), "accent")],
+        [(printable(" ".join(f"#{tag}" for tag in row.get("tags", ()))), "accent")],
     ]
 
 
