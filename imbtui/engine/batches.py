@@ -6,6 +6,7 @@ on in the middle of an epoch, and any number of processes sees the same global b
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -199,7 +200,7 @@ class DeviceBatches:
         ):
             # The whole data set at once: its order changes nothing.
             if not skip:
-                yield self._batch(slice(None), self._finish(self.clean))
+                yield self._whole
             return
         order = self.order.draw(number, weights)
         generator = torch.Generator().manual_seed(seed_of(self.order.seed, "augmentation", number))
@@ -219,6 +220,10 @@ class DeviceBatches:
             if self.noise:
                 x = x + self.noise * self._gaussian(x, number, step)
             yield self._batch(positions, x)
+
+    @functools.cached_property
+    def _whole(self) -> Batch:
+        return self._batch(torch.arange(len(self.targets), device=self.device), self._finish(self.clean))
 
     def _cropped(self, chosen: Tensor, flips: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
         assert self.view is not None
@@ -258,14 +263,11 @@ class DeviceBatches:
             x = standardise(x)
         return x.view(shape).permute(0, 3, 1, 2) if self.images else x
 
-    def _batch(self, positions: Tensor | slice, x: Tensor) -> Batch:
-        index = (
-            torch.arange(len(self.targets), device=self.device) if isinstance(positions, slice) else positions
-        )
+    def _batch(self, positions: Tensor, x: Tensor) -> Batch:
         return Batch(
             x=x,
             y=self.targets[positions],
-            index=index,
+            index=positions,
             clean_targets=self.clean_targets[positions],
             is_corrupted=self.is_corrupted[positions],
             group=None if self.group is None else self.group[positions],

@@ -54,10 +54,10 @@ def fit(
     net, optimizer = run.prepare(objective, optimizer)
     if first == start:
         run.evaluate(Tick(stage, start - 1, run.steps_per_epoch, length))
+    net.train()
     running = RunningMean()
     for batch, t in run.clock(stage, first, stop, length):
         set_lr(optimizer, lr_at(run.recipe.schedule, run.recipe.optimizer.lr, t))
-        net.train()
         optimizer.zero_grad()
         with ExitStack() as around:
             for method in objective.methods:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -51,17 +53,18 @@ class Objective(nn.Module):
         """Return the scalar to minimise and what to log of it, all on the device."""
         logits = self.model(batch.x)
         # Products with transition matrices and log-sum-exps lose too much in half precision.
-        with torch.autocast(logits.device.type, enabled=False):
-            total = torch.zeros((), device=logits.device)
+        with _full_precision(logits.device.type):
+            parts = []
             for targets, coefficient in batch.terms:
                 term = batch if targets is batch.y else batch.with_targets(targets)
                 losses = self.sample_losses(logits, term, t)
                 weights = self.sample_weights(term, losses, t)
-                total = total + coefficient * reduce_losses(losses, weights, self.normalise)
+                parts.append(coefficient * reduce_losses(losses, weights, self.normalise))
             for method in self.methods:
                 penalty = method.penalty(batch, logits, t)
                 if penalty is not None:
-                    total = total + penalty
+                    parts.append(penalty)
+            total = functools.reduce(torch.add, parts)
         return total, {"loss": total.detach()}
 
     def sample_losses(self, logits: Tensor, batch: Batch, t: Tick) -> Tensor:
@@ -86,6 +89,13 @@ class Objective(nn.Module):
             if weights is not None:
                 product = weights if product is None else product * weights
         return product
+
+
+def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+    """Switch autocast off where it is on; entering it costs as much as several small layers."""
+    if torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
 
 
 def reduce_losses(losses: Tensor, weights: Tensor | None, normalise: str) -> Tensor:

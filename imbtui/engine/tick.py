@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -68,6 +69,13 @@ class Tick:
         A list names points in time instead: this step completes one of them, or the stage.
         """
         if isinstance(every, list):
-            return self.last or any(self.step + 1 == max(1, self.step_of(when)) for when in every)
+            return self.last or self.step + 1 in _named_steps(tuple(every), self.steps_per_epoch, self.stop)
         interval = max(1, self.step_of(every))
         return (self.step + 1) % interval == 0 or self.last
+
+
+@functools.lru_cache(maxsize=64)
+def _named_steps(points: tuple[int | str, ...], steps_per_epoch: int, stop: int) -> frozenset[int]:
+    """Return the numbers of steps after which points in time are completed; the loop asks at every step."""
+    begin = Tick("", 0, steps_per_epoch, stop)
+    return frozenset(max(1, begin.step_of(when)) for when in points)
