@@ -18,12 +18,15 @@ from imbtui.recipe import load_study
 MakeRuns = Callable[..., list[RunPaths]]
 Train = Callable[..., dict[str, Any]]
 
+# A run that pruned the network below, of which its masks and rewound weights are left.
+TICKETS = Path(__file__).parent / "fixtures" / "tickets"
 # Values for options without a default; a plug-in whose options all have defaults needs no entry.
 REQUIRED: dict[str, str] = {
     "corruptions.long_tail": "{ratio = 10}",
     "corruptions.label_noise": '{kind = "symmetric", rate = 0.2}',
     "corruptions.subset": "{n = 100}",
     "methods.lottery": "{rounds = 1}",
+    "methods.ticket": f"{{run = '{TICKETS}', exclude = ['head']}}",
     "methods.group_dro": '{by = "class"}',
 }
 # What a plug-in asks of the rest of the recipe.

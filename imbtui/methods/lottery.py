@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from imbtui.engine.batch import Batch
-from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError, did_you_mean
+from imbtui.methods._masks import REWOUND, Masked, is_part, masks_file, prunable_layers
+from imbtui.metrics import pick, series
+from imbtui.numerics.early_stopping import early_stop, is_winning, smallest_winning_density, speedup
 from imbtui.numerics.pruning import density, magnitude_masks, one_shot_rate, remaining_counts, shuffled_masks
 from imbtui.option_types import Count, NonNegativeInt, Rate, When
 
@@ -29,22 +26,7 @@ WHERE = "methods.lottery"
 REWIND = "rewind"
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A layer whose weight can be pruned.
-
-    Attributes:
-        name: its dotted name in the model.
-        weight: the parameter that is pruned.
-        kind: which rate is meant for it.
-    """
-
-    name: str
-    weight: nn.Parameter
-    kind: Literal["linear", "conv", "output"]
-
-
-class Lottery(Method):
+class Lottery(Masked):
     """Plans stages `level-0` (dense) to `level-<rounds>`; level n is what n prunings left (frankle2019 §3).
 
     Every level starts from the rewind point with a fresh optimizer, schedules, batch order and batch-norm
@@ -56,8 +38,13 @@ class Lottery(Method):
     not pruned either: its columns are normalised before use, so their magnitudes rank nothing. Densities
     are shares of all weight tensors, those of layers that are never pruned included (§2).
 
-    Masks are buffers, and artefacts `masks-<stage>.safetensors` (bool, by parameter name). Each stage logs
-    `lottery/level`, `density`, `pruned_fraction`, `remaining` and `remaining/<layer>`.
+    Masks are buffers, and artefacts `masks-<stage>.safetensors` (bool, by parameter name); the network at
+    the rewind point is the artefact `rewound.safetensors`. The method `ticket` starts another run from them.
+
+    Each stage logs `lottery/level`, `density`, `pruned_fraction`, `remaining` and `remaining/<layer>`
+    before it. With a validation split it logs after it `early_stop_step`, `early_stop_loss` and
+    `early_stop_accuracy` (on test data), where the validation loss is lowest; beside the dense network
+    `is_winning` (1 or 0), `speedup` and, over the levels so far, `smallest_winning_density` (§2, §8).
 
     Args:
         rounds: prunings; `rounds` + 1 networks are trained.
@@ -128,12 +115,11 @@ class Lottery(Method):
         self.cuts = 1 if one_shot else rounds
         if one_shot:
             self.rates = {kind: one_shot_rate(r, rounds) for kind, r in self.rates.items()}
-        self.layers: list[Layer] = []
-        self.masks = nn.Module()
-        """A bool buffer a layer, true where the weight survives, under its name with `/` for `.`."""
-        self._dropped: list[Tensor] = []
-        """The places of removed weights, a tensor a layer; none while the network is dense."""
         self._excluded = self._unpruned = 0
+        self._dense: tuple[int, float] | None = None
+        """Early stop of the dense network, and its test accuracy there."""
+        self._tickets: dict[float, bool] = {}
+        """By density, whether the ticket of a level is a winning one."""
 
     def plan(self, run: Run) -> None:
         """Train, prune and rewind, level by level.
@@ -143,7 +129,8 @@ class Lottery(Method):
                 a round would leave a layer without weights.
         """
         self._find_layers(run.objective.model)
-        ticket = self._guard()
+        self.guard()
+        ticket = [torch.ones_like(layer.weight, dtype=torch.bool) for layer in self.layers]
         if "random_reinit" in self.controls:
             networks_in(run.objective.model, run.context.make_model(run.context.seed))
         first = Tick(REWIND, 0, run.steps_per_epoch, run.steps).step_of(self.rewind)
@@ -154,6 +141,7 @@ class Lottery(Method):
         if first:
             run.fit(REWIND, stop=first, length=run.steps)
         rewound = begin = copy.deepcopy(run.objective.state_dict())
+        run.keep(REWOUND, save({k: v.clone() for k, v in run.objective.model.state_dict().items()}))
         for level in self.levels:
             for control in self.controls if level in self.control_rounds else ():
                 run.objective.load_state_dict(rewound)
@@ -215,35 +203,9 @@ class Lottery(Method):
                     hint="Choose fewer rounds or a smaller rate.",
                 )
 
-    def _guard(self) -> list[Tensor]:
-        """Make the buffers, let removed weights have no gradient, and return masks of the dense network."""
-        for number, layer in enumerate(self.layers):
-            mask = torch.ones_like(layer.weight, dtype=torch.bool)
-            self.masks.register_buffer(layer.name.replace(".", "/"), mask)
-            layer.weight.register_hook(partial(self._without_gradient, number))
-        return [torch.ones_like(layer.weight, dtype=torch.bool) for layer in self.layers]
-
-    def _without_gradient(self, number: int, gradient: Tensor) -> Tensor:
-        return gradient.masked_fill(self._dropped[number], 0) if self._dropped else gradient
-
-    @contextlib.contextmanager
-    def around_step(self, batch: Batch, t: Tick) -> Iterator[None]:
-        """Keep removed weights at zero, whatever moved them since the last step or in this one."""
-        self._zero_dropped()
-        yield
-        self._zero_dropped()
-
-    @torch.no_grad()
-    def _zero_dropped(self) -> None:
-        for layer, dropped in zip(self.layers, self._dropped, strict=False):
-            layer.weight.masked_fill_(dropped, 0)
-
     def _train(self, run: Run, stage: str, level: int, masks: list[Tensor], first: int) -> None:
         """Train the network as it stands under these masks, through one stage."""
-        for buffer, mask in zip(self.masks.buffers(), masks, strict=True):
-            buffer.copy_(mask)
-        self._dropped = [] if all(bool(mask.all()) for mask in masks) else [~mask for mask in masks]
-        self._zero_dropped()
+        self.put_masks(masks)
         share = density(masks, self._unpruned)
         counts = {layer.name: int(mask.sum()) for layer, mask in zip(self.layers, masks, strict=True)}
         run.note(
@@ -257,8 +219,36 @@ class Lottery(Method):
                 **{f"lottery/remaining/{name}": count for name, count in counts.items()},
             },
         )
-        run.keep(f"masks-{stage}.safetensors", self._export(run.objective.model, masks))
+        run.keep(masks_file(stage), self._export(run.objective.model, masks))
         run.fit(stage, start=first)
+        self._conclude(run, stage, level, share)
+
+    def _conclude(self, run: Run, stage: str, level: int, share: float) -> None:
+        """Log when the network would have been stopped early, and whether it is a winning ticket."""
+        rows = run.rows(stage)
+        losses = series(rows, "val/loss")
+        if not losses.values:
+            return
+        step = early_stop(losses.steps, losses.values)
+        accuracy = pick(rows, "test/accuracy", "argmin:val/loss")
+        values: dict[str, float | None] = {
+            "lottery/early_stop_step": step,
+            "lottery/early_stop_loss": pick(rows, "val/loss", "min"),
+            "lottery/early_stop_accuracy": accuracy,
+        }
+        if stage == "level-0":
+            self._dense = step, accuracy
+        elif self._dense is not None:
+            dense_step, dense_accuracy = self._dense
+            wins = is_winning(step, accuracy, dense_step=dense_step, dense_accuracy=dense_accuracy)
+            values["lottery/is_winning"] = float(wins)
+            values["lottery/speedup"] = speedup(step, dense_step=dense_step)
+            if stage == f"level-{level}":
+                self._tickets[share] = wins
+                values["lottery/smallest_winning_density"] = smallest_winning_density(
+                    list(self._tickets), list(self._tickets.values())
+                )
+        run.note(stage, run.steps, values)
 
     def _export(self, model: nn.Module, masks: list[Tensor]) -> bytes:
         names = {id(parameter): name for name, parameter in model.named_parameters()}
@@ -293,30 +283,6 @@ class Lottery(Method):
             ]
         except ValueError as error:
             raise UserError(str(error), where=WHERE, hint="Choose fewer rounds or a smaller rate.") from None
-
-
-def prunable_layers(model: nn.Module) -> list[Layer]:
-    """Return the linear and convolution layers whose weight is trained, in model order (frankle2019 §3)."""
-    layers: list[Layer] = []
-    seen: set[int] = set()
-    for name, module in model.named_modules():
-        if not isinstance(module, nn.Linear | nn.Conv2d):
-            continue
-        weight = module.weight
-        if parametrize.is_parametrized(module, "weight"):
-            # A reparametrised weight, such as a spectrally normalised one, is computed from this parameter.
-            weight = module.parametrizations["weight"].original
-        if not weight.requires_grad or id(weight) in seen:
-            continue
-        seen.add(id(weight))
-        kind: Literal["linear", "conv", "output"] = "conv" if isinstance(module, nn.Conv2d) else "linear"
-        layers.append(Layer(name, weight, "output" if is_part("head", name) else kind))
-    return layers
-
-
-def is_part(part: str, name: str) -> bool:
-    """Whether a dotted name contains another one as a whole: `blocks.1` is part of `net.blocks.1.conv`."""
-    return f".{part}." in f".{name}."
 
 
 def networks_in(model: nn.Module, template: nn.Module) -> list[nn.Module]:

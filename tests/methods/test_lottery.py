@@ -20,7 +20,9 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.run import Run
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
-from imbtui.methods.lottery import networks_in, prunable_layers
+from imbtui.methods._masks import prunable_layers
+from imbtui.methods.lottery import networks_in
+from imbtui.metrics import pick
 from imbtui.numerics.pruning import prune_count, remaining_counts
 from imbtui.paths import RunPaths
 
@@ -146,7 +148,7 @@ def test_levels_are_stages_with_the_counts_of_the_rule(make_runs: MakeRuns, trai
                 (end_of(run, f"level-{level - 1}")[name][before & ~mask].abs() <= smallest_kept).all()
             )
     assert result["metrics"]["lottery/level"] == 3
-    assert result["metrics"]["test/accuracy"] == rows_of(run)[-1]["test/accuracy"]
+    assert result["metrics"]["test/accuracy"] == rows_of(run)[-2]["test/accuracy"]
 
 
 def test_level_0_is_plain_training(make_runs: MakeRuns, train: Train) -> None:
@@ -181,6 +183,42 @@ def test_removed_weights_stay_exactly_zero(
         for name, mask in masks_of(run, stage).items():
             assert not end_of(run, stage)[name][~mask].any()
             assert end_of(run, stage)[name][mask].all()
+
+
+def test_a_level_says_when_it_would_have_stopped_and_whether_it_wins(
+    make_runs: MakeRuns, train: Train
+) -> None:
+    """frankle2019 §2: a winning ticket stops no later, and is no less accurate there."""
+    settings = ("methods.lottery.controls=['random_reinit']", "train.evaluate_every='3it'")
+    (run,) = make_runs(*settings, toml=TOML)
+    result = train(run)
+    rows = rows_of(run)
+    said = {row["stage"]: row for row in rows if "lottery/early_stop_step" in row}
+    assert list(said) == ["level-0", "level-1", "level-2", "level-3-random_reinit", "level-3"]
+    dense, winning = said["level-0"], []
+    assert "lottery/is_winning" not in dense
+    for stage, row in said.items():
+        assert row["step"] == 12
+        step, accuracy = row["lottery/early_stop_step"], row["lottery/early_stop_accuracy"]
+        assert step == pick(rows, "step", "argmin:val/loss", stage)
+        assert accuracy == pick(rows, "test/accuracy", "argmin:val/loss", stage)
+        assert row["lottery/early_stop_loss"] == pick(rows, "val/loss", "min", stage)
+        if stage != "level-0":
+            later = step > dense["lottery/early_stop_step"]
+            worse = accuracy < dense["lottery/early_stop_accuracy"]
+            assert row["lottery/is_winning"] == float(not (later or worse))
+            assert row["lottery/speedup"] == dense["lottery/early_stop_step"] / step
+        if row.get("lottery/is_winning") and not stage.endswith("reinit"):
+            winning.append(noted(run)[stage]["lottery/density"])
+    smallest = min(winning, default=None)
+    assert said["level-3"]["lottery/smallest_winning_density"] == smallest
+    assert result["metrics"]["lottery/smallest_winning_density"] == smallest
+
+
+def test_without_a_validation_split_no_early_stop_is_said(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs("dataset.n_val=0", toml=TOML)
+    assert train(run)["state"] == "finished", run.result.read_text()
+    assert not any("lottery/early_stop_step" in row for row in rows_of(run))
 
 
 def test_they_stay_zero_whatever_else_moves_them(
@@ -242,7 +280,7 @@ def test_rewinding_goes_on_from_step_k(make_runs: MakeRuns, train: Train, watch:
     for level in range(4):
         stage = f"level-{level}"
         assert same(watch.begins[stage], masked(rewound, masks_of(run, stage)))
-        assert [row["step"] for row in rows_of(run) if row["stage"] == stage] == [4, 4, 6, 12]
+        assert [row["step"] for row in rows_of(run) if row["stage"] == stage] == [4, 4, 6, 12, 12]
     # Steps 4 and on are those of an undisturbed run: 5 batches an epoch.
     assert len(watch.batches["rewind"]) == 4
     (plain,) = make_runs(toml=TOML)
@@ -435,7 +473,8 @@ session.train_run(RunPaths(Path(sys.argv[1])), attempt=1, stop_flag=[], provenan
 def test_killed_inside_round_5_it_resumes_there_with_identical_masks(
     make_runs: MakeRuns, train: Train, watch: Watch
 ) -> None:
-    settings = ("methods.lottery.rounds=6", "train.checkpoint_every=3it")
+    """Inside level 5 of 12."""
+    settings = ("methods.lottery.rounds=12", "train.checkpoint_every=3it", "train.evaluate_every='12it'")
     (undisturbed,), (run,) = make_runs(*settings, toml=TOML), make_runs(*settings, toml=TOML)
     train(undisturbed)
     killed = subprocess.run([sys.executable, "-c", KILL, str(run.root)], timeout=120, check=False)
@@ -447,7 +486,9 @@ def test_killed_inside_round_5_it_resumes_there_with_identical_masks(
     watch.batches.clear()
     assert train(run)["state"] == "finished", run.result.read_text()
     # From the checkpoint after six of twelve steps; no earlier level takes another step.
-    assert {stage: len(seen) for stage, seen in watch.batches.items()} == {"level-5": 6, "level-6": 12}
+    steps = {stage: len(seen) for stage, seen in watch.batches.items()}
+    assert steps == {"level-5": 6, **{f"level-{n}": 12 for n in range(6, 13)}}
+    assert watch.leaks == 0
     for stage, masks in before.items():
         assert same(masks_of(run, stage), masks)
     for stage in noted(undisturbed):

@@ -10,7 +10,7 @@ from torch import nn
 
 from imbtui import plugins
 from imbtui.engine.heads import make_head
-from imbtui.methods.lottery import is_part, prunable_layers
+from imbtui.methods._masks import is_part, prunable_layers
 from imbtui.numerics.pruning import remaining_counts
 
 
