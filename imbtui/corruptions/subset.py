@@ -9,6 +9,8 @@ from imbtui.engine.examples import Examples
 from imbtui.errors import UserError
 from imbtui.option_types import Count, Rate
 
+TASKS = ("classification", "regression")
+
 
 class Subset:
     """Keeps a random choice of the training examples, drawn with `split_seed`, in their order.
@@ -36,6 +38,10 @@ class Subset:
         Raises:
             UserError: there are fewer examples, in all or of a class, than should be kept.
         """
+        if self.per_class is not None and not num_classes:
+            raise UserError(
+                "the data set has no classes", where="corruptions.subset.per_class", hint="Use n."
+            )
         rng = np.random.RandomState(split_seed)
         if self.per_class is None:
             kept = self._from_all(len(examples), rng)

@@ -46,8 +46,8 @@ class Batches(Protocol):
         """
         ...
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Yield this process's share of all examples, unaugmented, in order."""
+    def evaluation(self, *, whole: bool = False) -> Iterator[Batch]:
+        """Yield this process's share of all examples, or all of them, unaugmented, in order."""
         ...
 
 
@@ -141,7 +141,8 @@ class DeviceBatches:
         self.group = None if examples.group is None else self._resident(examples.group)
 
     def _resident(self, values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        resident = torch.from_numpy(np.ascontiguousarray(values)).to(self.device)
+        return resident.to(self.dtype) if resident.is_floating_point() else resident
 
     def _window(self, x: Tensor, size: int) -> tuple[slice, slice]:
         """Return the rows and columns that a centre crop keeps; all of them without one."""
@@ -273,9 +274,10 @@ class DeviceBatches:
             group=None if self.group is None else self.group[positions],
         )
 
-    def evaluation(self) -> Iterator[Batch]:
-        for start in range(0, len(self.targets), EVALUATION_BATCH * self.order.world):
-            mine = start + EVALUATION_BATCH * self.order.rank
+    def evaluation(self, *, whole: bool = False) -> Iterator[Batch]:
+        rank, world = (0, 1) if whole else (self.order.rank, self.order.world)
+        for start in range(0, len(self.targets), EVALUATION_BATCH * world):
+            mine = start + EVALUATION_BATCH * rank
             if mine < len(self.targets):
                 stop = min(mine + EVALUATION_BATCH, len(self.targets))
                 positions = torch.arange(mine, stop, device=self.device)

@@ -10,6 +10,7 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from imbtui import files, paths, plugins
+from imbtui.engine.batch import joined
 from imbtui.engine.batches import Batches, DeviceBatches, Order
 from imbtui.engine.checkpoint import Checkpoints
 from imbtui.engine.data import PreparedData, group_counts, prepare, store_training_labels
@@ -18,7 +19,7 @@ from imbtui.engine.heads import make_head
 from imbtui.engine.log import MetricsLog
 from imbtui.engine.method import Context, Method
 from imbtui.engine.objective import Objective
-from imbtui.engine.run import Run
+from imbtui.engine.run import Assembly, Run
 from imbtui.errors import UserError
 from imbtui.recipe import Recipe
 
@@ -54,6 +55,47 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     Raises:
         UserError: data is missing, or parts do not fit together.
     """
+    assembly = assemble(recipe, run_paths, accelerator)
+    probes = []
+    for spec in recipe.probes:
+        probe = plugins.load("probe", spec.name)(**spec.options)
+        probe.setup(assembly.context)
+        probes.append((spec.name, spec.every, probe))
+    main = accelerator.is_main_process
+    checkpoints = Checkpoints(
+        run_paths.checkpoints,
+        writes=main,
+        device=accelerator.device,
+        every=recipe.train.checkpoint_every,
+    )
+    log = MetricsLog(run_paths.metrics, select_on=recipe.train.select_on) if main else None
+    if log is not None:
+        if checkpoints.none:
+            log.restart()
+        run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+        context = assembly.context
+        store_training_labels(
+            context.examples["train"], context.num_classes, run_paths.artifacts / "training_labels.npz"
+        )
+    return Run(
+        recipe=recipe,
+        paths=run_paths,
+        accelerator=accelerator,
+        assembly=assembly,
+        assemble=lambda other: assemble(other, run_paths, accelerator),
+        probes=probes,
+        log=log,
+        checkpoints=checkpoints,
+        stop_flag=stop_flag,
+    )
+
+
+def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator) -> Assembly:
+    """Build data, model, loss and methods of a recipe, seeded by it alone.
+
+    Raises:
+        UserError: data is missing, or parts do not fit together.
+    """
     device = accelerator.device
     data = prepare(recipe, paths.data_root())
     batches = {split: _batches(recipe, data, part, accelerator) for split, part in data.examples.items()}
@@ -69,6 +111,7 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         class_counts=counts,
         examples=data.examples | data.extra,
         batches=lambda split: (batches | extra)[split].evaluation(),
+        whole=lambda split: joined(list((batches | extra)[split].evaluation(whole=True))),
         seed=recipe.seed,
         device=device,
         runs=run_paths.root.parent,
@@ -86,35 +129,7 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         start_epoch=recipe.loss.start_epoch,
         normalise=recipe.loss.normalise,
     ).to(device)
-    probes = []
-    for spec in recipe.probes:
-        probe = plugins.load("probe", spec.name)(**spec.options)
-        probe.setup(context)
-        probes.append((spec.name, spec.every, probe))
-    main = accelerator.is_main_process
-    checkpoints = Checkpoints(
-        run_paths.checkpoints, writes=main, device=device, every=recipe.train.checkpoint_every
-    )
-    log = MetricsLog(run_paths.metrics, select_on=recipe.train.select_on) if main else None
-    if log is not None:
-        if checkpoints.none:
-            log.restart()
-        run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-        store_training_labels(
-            data.examples["train"], data.num_classes, run_paths.artifacts / "training_labels.npz"
-        )
-    return Run(
-        recipe=recipe,
-        paths=run_paths,
-        accelerator=accelerator,
-        objective=objective,
-        context=context,
-        data=batches,
-        probes=probes,
-        log=log,
-        checkpoints=checkpoints,
-        stop_flag=stop_flag,
-    )
+    return Assembly(objective, context, batches)
 
 
 def _make_loss(recipe: Recipe, data: PreparedData, counts: torch.Tensor) -> nn.Module:
@@ -174,7 +189,7 @@ def _model_maker(
             torch.manual_seed(seed)
             model = make(
                 train.input_shape,
-                lambda width: make_head(recipe.model.head, width, data.num_classes),
+                lambda width: make_head(recipe.model.head, width, data.num_classes or 1),
                 **recipe.model.options,
             )
         return model.to(device=device, dtype=dtype)

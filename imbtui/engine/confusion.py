@@ -26,11 +26,13 @@ class ConfusionLog:
     def take(self, t: Tick, matrices: Mapping[str, Tensor]) -> bytes | None:
         """Remember an evaluation; return the file's content when it is time to replace it.
 
+        Too many classes make no picture, and a regression task has none.
+
         Args:
             t: the step evaluated after.
             matrices: (C, C) by split, rows true and columns predicted classes.
         """
-        if any(len(matrix) > MOST_CLASSES for matrix in matrices.values()):
+        if any(not 0 < len(matrix) <= MOST_CLASSES for matrix in matrices.values()):
             return None
         self._newest = (t, matrices)
         return self.rest() if time.monotonic() - self._wrote >= SECONDS_BETWEEN_WRITES else None

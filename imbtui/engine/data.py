@@ -75,9 +75,27 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
         train, held_out["val"] = set_aside(train, wanted, recipe.data_seed)
     if not len(train):
         raise UserError("no training example is left", where="corruptions")
+    if recipe.dataset.train_on_validation != "never":
+        alone = recipe.dataset.train_on_validation == "only"
+        train = _with_validation(train, held_out.get("val"), alone=alone)
     examples = {"train": train, **held_out}
     extra = dict(splits.extra)
     return PreparedData(examples, extra, splits.num_classes, splits.class_names, splits.mean, splits.std)
+
+
+def _with_validation(train: Examples, val: Examples | None, *, alone: bool) -> Examples:
+    """Return the validation examples, behind the training examples or alone; they keep their labels.
+
+    Raises:
+        UserError: there are none.
+    """
+    if val is None:
+        raise UserError(
+            "there are no validation examples to train on",
+            where="dataset.train_on_validation",
+            hint="Set dataset.validation too: how many training examples are set aside.",
+        )
+    return val if alone else train.joined(val)
 
 
 def group_counts(data: PreparedData) -> NDArray[np.int64]:

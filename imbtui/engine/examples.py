@@ -17,8 +17,9 @@ class Examples:
     Attributes:
         x: images (N, H, W, C) as uint8 or as float32 in [0, 1]; or features (N, D) as float32; or file
             names (N,) of images that are read while training.
-        targets: labels to train on, (N,) int64; noisy ones after `label_noise`.
-        clean_targets: labels before any noise, (N,) int64.
+        targets: labels to train on, (N,) int64; noisy ones after `label_noise`. In a regression task real
+            numbers, (N,) floating point.
+        clean_targets: labels before any noise, (N,), of the same type.
         is_corrupted: whether a corruption changed the example or its label, (N,) bool.
         index: position of the example in the data set's own order, (N,) int64.
         group: sub-population of each example, (N,) int64, or None where the data set has none.
@@ -28,8 +29,8 @@ class Examples:
     """
 
     x: NDArray
-    targets: NDArray[np.int64]
-    clean_targets: NDArray[np.int64]
+    targets: NDArray
+    clean_targets: NDArray
     is_corrupted: NDArray[np.bool_]
     index: NDArray[np.int64]
     group: NDArray[np.int64] | None = None
@@ -45,8 +46,9 @@ class Examples:
         group: NDArray | None = None,
         superclasses: NDArray | None = None,
     ) -> Examples:
-        """Return clean examples from inputs and labels."""
-        labels = np.asarray(targets, dtype=np.int64)
+        """Return clean examples from inputs and labels, or from inputs and real-valued targets."""
+        labels = np.asarray(targets)
+        labels = labels if labels.dtype.kind == "f" else labels.astype(np.int64)
         return cls(
             x=x,
             targets=labels,
@@ -91,12 +93,26 @@ class Examples:
         """Return the same examples with other inputs; corruption marks add up."""
         return replace(self, x=x, is_corrupted=self.is_corrupted | is_corrupted)
 
+    def joined(self, other: Examples) -> Examples:
+        """Return these examples followed by others of the same kind."""
+        both = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("x", "targets", "clean_targets", "is_corrupted", "index")
+        }
+        if self.group is not None and other.group is not None:
+            both["group"] = np.concatenate([self.group, other.group])
+        return replace(self, **both)
+
     def class_counts(self, num_classes: int) -> NDArray[np.int64]:
-        """Return how many examples carry each label, (num_classes,)."""
+        """Return how many examples carry each label, (num_classes,); none in a regression task."""
+        if not num_classes:
+            return np.zeros(0, dtype=np.int64)
         return np.bincount(self.targets, minlength=num_classes)
 
     def label_counts(self, num_classes: int) -> NDArray[np.int64]:
         """Return how many examples of each clean label (rows) carry each label (columns), (K, K)."""
+        if not num_classes:
+            return np.zeros((0, 0), dtype=np.int64)
         cells = self.clean_targets * num_classes + self.targets
         return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
@@ -118,7 +134,8 @@ class DataSplits:
         train: training examples.
         test: test examples.
         val: validation examples that the data set's own protocol sets aside, or None.
-        num_classes: number of classes.
+        num_classes: number of classes; 0: the targets are real numbers (a data set says `TASK =
+            "regression"` too, for checks that import nothing).
         class_names: one name a class, for tables.
         mean: channel means of images scaled to [0, 1], for `augmentation.normalise`; None: unknown.
         std: channel standard deviations, likewise.

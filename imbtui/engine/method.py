@@ -27,11 +27,12 @@ class Context:
         model: the network; logits of a batch are `model(batch.x)`.
         make_model: draws a fresh network of the recipe from a seed, on `device`.
         input_shape: shape of one example without the batch axis, (C, H, W) or (D,).
-        num_classes: number of classes.
+        num_classes: number of classes; 0 in a regression task.
         class_counts: training labels per class as used, (num_classes,) int64 on `device`.
         examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`), and the
             further examples a data set has for probes (`other_classes`, `noise`, `means`).
         batches: evaluation batches of one of these: clean pixels, dataset order, on `device`.
+        whole: all examples of one of these as one such batch, on every process.
         seed: seed of the run.
         device: training device.
         runs: the folder of this run and its neighbours; None where there is no run.
@@ -45,6 +46,7 @@ class Context:
     class_counts: Tensor
     examples: dict[str, Examples]
     batches: Callable[[str], Iterable[Batch]]
+    whole: Callable[[str], Batch]
     seed: int
     device: torch.device
     runs: Path | None = None
@@ -84,6 +86,10 @@ class Method(nn.Module):
     def penalty(self, batch: Batch, logits: Tensor, t: Tick) -> Tensor | None:
         """Return a scalar that is added to the loss, or None."""
         return None
+
+    def logs(self) -> dict[str, Tensor]:
+        """Return scalars of the step just computed, detached; their means are logged as `running/<name>`."""
+        return {}
 
     def stages(self) -> list[str]:
         """Return the names of the stages that `plan` will run, in order, so that progress can be told."""

@@ -65,7 +65,10 @@ class Objective(nn.Module):
                 if penalty is not None:
                     parts.append(penalty)
             total = functools.reduce(torch.add, parts)
-        return total, {"loss": total.detach()}
+        logs = {"loss": total.detach()}
+        for method in self.methods:
+            logs |= method.logs()
+        return total, logs
 
     def sample_losses(self, logits: Tensor, batch: Batch, t: Tick) -> Tensor:
         """Return one loss a sample, (N,), in float32 or better; members are averaged."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -32,6 +33,21 @@ from imbtui.recipe import Recipe
 STOP_CHECK_STEPS = 16
 
 
+@dataclass(frozen=True)
+class Assembly:
+    """What a recipe describes, built: a run has one, and one more for each replicate.
+
+    Attributes:
+        objective: what is minimised.
+        context: what its methods were set up with.
+        data: batches by split name.
+    """
+
+    objective: Objective
+    context: Context
+    data: dict[str, Batches]
+
+
 class Run:
     """A run under way.
 
@@ -39,9 +55,8 @@ class Run:
         recipe: what to do.
         paths: the run's folder.
         accelerator: processes, devices and precision.
-        objective: what is minimised.
-        context: what methods and probes were set up with.
-        data: batches by split name.
+        assembly: objective, context and data.
+        assemble: builds another recipe that differs in its seeds alone.
         probes: by recipe name, with their interval.
         log: rank 0's metrics log; None on other ranks.
         checkpoints: the run's checkpoints.
@@ -54,9 +69,8 @@ class Run:
         recipe: Recipe,
         paths: RunPaths,
         accelerator: Accelerator,
-        objective: Objective,
-        context: Context,
-        data: dict[str, Batches],
+        assembly: Assembly,
+        assemble: Callable[[Recipe], Assembly],
         probes: list[tuple[str, Every, Probe]],
         log: MetricsLog | None,
         checkpoints: Checkpoints,
@@ -65,9 +79,11 @@ class Run:
         self.recipe = recipe
         self.paths = paths
         self.accelerator = accelerator
-        self.objective = objective
-        self.context = context
-        self.data = data
+        self.assembly = assembly
+        self.objective = assembly.objective
+        self.context = assembly.context
+        self.data = assembly.data
+        self._assemble = assemble
         self.probes = probes
         self.log = log
         self.checkpoints = checkpoints
@@ -75,7 +91,7 @@ class Run:
         self._stop_flag = stop_flag
         self._reached = False
         self._fresh_scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
-        self.steps_per_epoch = data["train"].steps_per_epoch
+        self.steps_per_epoch = self.data["train"].steps_per_epoch
         train = recipe.train
         self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
         """Steps of a stage of the recipe's length."""
@@ -98,6 +114,20 @@ class Run:
         """
         self._reached = False
         fit(self, self.objective, stage, start=start, stop=stop, length=length)
+
+    def replicate(self, number: int) -> Assembly:
+        """Build inner repetition `number` of `train.replicates`: the recipe with seeds of its own.
+
+        Its seed is that of the run times the number of replicates, plus `number`; an integer `split_seed`
+        changes likewise. So the replicates of runs with seeds 0, 1, ... have the seeds 0, 1, 2, ...
+        """
+        count = self.recipe.train.replicates
+        seed, split = self.recipe.seed, self.recipe.split_seed
+        update = {
+            "seeds": [seed * count + number],
+            "split_seed": split if split == "seed" else split * count + number,
+        }
+        return self._assemble(self.recipe.model_copy(update=update))
 
     def finished(self, stage: str) -> bool:
         """Whether an earlier attempt finished the stage."""
@@ -205,16 +235,8 @@ class Run:
     def evaluate(self, t: Tick, running: Mapping[str, Any] | None = None) -> None:
         """Evaluate all splits and log one row."""
         row: dict[str, Any] = dict(running or {})
-        matrices: dict[str, torch.Tensor] = {}
-        for split, batches in self.data.items():
-            values, matrices[split] = evaluate(
-                self.objective,
-                batches,
-                t,
-                class_counts=self.context.class_counts,
-                shots=self.recipe.train.shots,
-            )
-            row |= {f"{split}/{name}": value for name, value in values.items()}
+        values, matrices = self.scores(self.assembly, t)
+        row |= values
         self.write(t, row)
         if self.is_main:
             self._keep_confusion(self._confusion.take(t, matrices))
@@ -234,6 +256,24 @@ class Run:
     def _keep_confusion(self, content: bytes | None) -> None:
         if content is not None:
             self.keep(CONFUSION_FILE, content)
+
+    def scores(self, assembly: Assembly, t: Tick) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Evaluate all splits of the run or of a replicate.
+
+        Returns their metrics as `<split>/<metric>`, and the confusion matrix of each split.
+        """
+        row: dict[str, Any] = {}
+        matrices: dict[str, torch.Tensor] = {}
+        for split, batches in assembly.data.items():
+            values, matrices[split] = evaluate(
+                assembly.objective,
+                batches,
+                t,
+                class_counts=assembly.context.class_counts,
+                shots=self.recipe.train.shots,
+            )
+            row |= {f"{split}/{name}": value for name, value in values.items()}
+        return row, matrices
 
     def target_reached(self) -> bool:
         """Whether `train.until` has been reached."""

@@ -118,9 +118,9 @@ class StreamingBatches:
         ]
         yield from self._load(shares, keys)
 
-    def evaluation(self) -> Iterator[Batch]:
+    def evaluation(self, *, whole: bool = False) -> Iterator[Batch]:
         chunks = np.array_split(np.arange(len(self.images)), -(-len(self.images) // EVALUATION_BATCH))
-        mine = chunks[self.order.rank :: self.order.world]
+        mine = chunks if whole else chunks[self.order.rank :: self.order.world]
         yield from self._load(mine, [[(int(p), -1) for p in chunk] for chunk in mine])
 
     def _load(self, shares: list[np.ndarray], keys: list[list[tuple[int, int]]]) -> Iterator[Batch]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 WHERE = "methods.lottery"
 REWIND = "rewind"
+TASKS = ("classification", "regression")
 
 
 class Lottery(Masked):

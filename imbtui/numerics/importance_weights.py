@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def weighted_risk(losses: Tensor, weights: Tensor) -> Tensor:
-    """Return (1/n) sum_i w_i l_i, () (lu2021 §3.1): consistent for the test risk where w is the true ratio."""
+    """Return (1/n) sum_i w_i l_i, (): with the true ratio, consistent for the test risk (lu2021 §3.1)."""
     return (weights * losses).mean()
 
 

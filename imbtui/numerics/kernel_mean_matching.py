@@ -42,7 +42,7 @@ def matching_objective(kernel: Tensor, kappa: Tensor, weights: Tensor) -> Tensor
 def matching_residual(
     kernel: Tensor, kappa: Tensor, weights: Tensor, *, bound: float, slack: float
 ) -> Tensor:
-    """Return the largest change of a weight in a projected gradient step, () (lu2021 §3.3): 0 at the solution."""
+    """Return the largest change of a weight in a gradient step, (): 0 at the solution (lu2021 §3.3)."""
     n = len(kappa)
     step = 1 / kernel.abs().sum(1).max()
     moved = project(
@@ -94,10 +94,11 @@ def match_means(
 
 
 def project(b: Tensor, *, bound: float, least: float, most: float) -> Tensor:
-    """Return the point nearest to b, (N,), with entries in [0, bound] and a sum in [least, most] (lu2021 §3.3).
+    """Return the point nearest to b, (N,), in the box and the slab (lu2021 §3.3).
 
-    It is clamp(b - s, 0, bound) for one shift s. The sum falls piecewise linearly in s, with kinks
-    at the entries of b and of b - bound, so s is read off between two kinks instead of being searched for.
+    Entries lie in [0, bound] and their sum in [least, most]. It is clamp(b - s, 0, bound) for one shift s;
+    the sum falls piecewise linearly in s, with kinks at the entries of b and of b - bound, so s is read off
+    between two kinks instead of being searched for.
 
     Args:
         b: any numbers.

@@ -12,7 +12,7 @@ from imbtui.recipe.schema import Arm, Document
 LISTS = ("corruptions", "methods", "probes")
 # Keys beside a plug-in's options that belong to the engine and outlive a change of the plug-in's name.
 ENGINE_KEYS = {
-    "dataset": ("name", "validation", "corrupt_validation"),
+    "dataset": ("name", "validation", "corrupt_validation", "train_on_validation"),
     "model": ("name", "head"),
     "loss": ("name", "start_epoch", "normalise"),
     "corruptions": ("name",),

@@ -83,6 +83,8 @@ def resolve(
         resolved["train"] = train.model_copy(update={"epochs": DEFAULT_EPOCHS})
     recipe = check(schema.Recipe, resolved, where)
     _one_plan(recipe, where)
+    _one_task(recipe, where)
+    _repeats(recipe, where)
     return recipe
 
 
@@ -153,6 +155,50 @@ def _one_plan(recipe: schema.Recipe, where: str) -> None:
         raise UserError(
             f'"{planners[0]}" and "{planners[1]}" both plan the stages of a run; only one method may',
             where=f"{where}, methods",
+        )
+
+
+def _one_task(recipe: schema.Recipe, where: str) -> None:
+    """Refuse plug-ins that are not for the data set's task, as their modules' constants say.
+
+    A data set's `TASK` and the `TASKS` of the others are classification where nothing is said.
+    """
+    task = plugins.literal("dataset", recipe.dataset.name, "TASK", "classification")
+    members = [("loss", "loss", recipe.loss)]
+    members += [
+        (_KINDS[key][0], key, m) for key in ("corruptions", "methods", "probes") for m in getattr(recipe, key)
+    ]
+    for kind, key, member in members:
+        tasks = plugins.literal(kind, member.name, "TASKS", ("classification",))
+        if task not in tasks:
+            fitting = [
+                n
+                for n in plugins.names(kind)
+                if task in plugins.literal(kind, n, "TASKS", ("classification",))
+            ]
+            raise UserError(
+                f'{kind} "{member.name}" is for {" and ".join(tasks)}, and the data set '
+                f'"{recipe.dataset.name}" is for {task}',
+                where=f"{where}, {key}",
+                hint=f"For {task}: {', '.join(fitting)}." if fitting else "",
+            )
+    if task == "regression" and recipe.loss.start_epoch != 0:
+        raise UserError(
+            "before its start a loss is replaced by cross-entropy, and the targets are real numbers",
+            where=f"{where}, loss.start_epoch",
+        )
+
+
+def _repeats(recipe: schema.Recipe, where: str) -> None:
+    """Refuse replicates where no method repeats anything (its module says `REPLICATES = True`)."""
+    if recipe.train.replicates == 1:
+        return
+    if not any(plugins.literal("method", m.name, "REPLICATES", False) for m in recipe.methods):
+        repeating = [n for n in plugins.names("method") if plugins.literal("method", n, "REPLICATES", False)]
+        raise UserError(
+            "no method of the recipe repeats anything",
+            where=f"{where}, train.replicates",
+            hint=f"Methods that do: {', '.join(repeating)}. Else use more seeds.",
         )
 
 

@@ -45,10 +45,14 @@ class Dataset(Plugin):
     """`[dataset]`. `validation` training examples are set aside before any corruption.
 
     With `corrupt_validation` they are set aside after all corruptions, and carry the same noise.
+    `train_on_validation = "also"` puts them back behind the training examples, as they are: a small
+    trusted set among noisy examples. `"only"` trains on nothing else. Metrics of the split `val` are
+    then those of examples that were trained on.
     """
 
     validation: NonNegativeInt | Rate = 0
     corrupt_validation: bool = False
+    train_on_validation: Literal["never", "also", "only"] = "never"
 
 
 class Model(Plugin):
@@ -207,7 +211,8 @@ class Train(Table):
         checkpoint_every: how often a checkpoint is written; left out: at most every 30 seconds, and at
             every end or stop.
         threads: CPU threads; 0: cores / slots, decided at launch.
-        replicates: inner repetitions that are one measurement (plans that use it say so).
+        replicates: inner repetitions that are one measurement. Replicate r of a run with seed s is the same
+            recipe with seed s * replicates + r (an integer `split_seed` likewise); only some plans repeat.
         pack: most runs that one launch may carry; 0: no limit.
         fuse: train runs that differ in scalars only together, where that is possible.
         shots: classes with fewer training examples than the first are few-shot, with more than the

@@ -32,7 +32,7 @@ _TABLES: dict[str, type[schema.Table]] = {
 }
 # Keys beside a plug-in's own options, with the tables that define them.
 _OWNED: dict[str, tuple[type[schema.Table], tuple[str, ...]]] = {
-    "dataset": (schema.Dataset, ("validation", "corrupt_validation")),
+    "dataset": (schema.Dataset, ("validation", "corrupt_validation", "train_on_validation")),
     "model": (schema.Model, ("head",)),
     "loss": (schema.Loss, ("start_epoch", "normalise")),
     "probes": (schema.Probe, ("every",)),

@@ -1,0 +1,115 @@
+"""Solve for the linear head instead of descending: (weighted) least squares, over many draws in one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import orjson
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imbtui.engine.fit import Stopped
+from imbtui.engine.method import Method
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.numerics.importance_weights import effective_sample_size
+from imbtui.numerics.least_squares import weighted_least_squares
+from imbtui.option_types import Count
+
+if TYPE_CHECKING:
+    from imbtui.engine.run import Assembly, Run
+
+WHERE = "methods.least_squares"
+STAGE = "train"
+TASKS = ("classification", "regression")
+REPLICATES = True
+SETTLED = 1e-10
+
+
+class LeastSquares(Method):
+    """Plans one stage in which the head of the network is solved for, its features as they are.
+
+    Of the model `linear` that is the whole network. The squared error of real targets, or of one-hot
+    classes, is minimised under the weights of the recipe's other methods. These may depend on the losses
+    (`one_step`), so solving and weighting alternate until the weights stay as they are (lu2021 §3.5).
+
+    `train.replicates` repeats everything on draws of its own, methods' estimates included: metrics are
+    means over these, and their values an artefact, `replicates.json`. Logged besides:
+    `least_squares/rounds`, and `least_squares/effective_sample_size` where there are weights.
+
+    A stopped run starts over: it takes seconds.
+
+    Args:
+        rounds: most alternations.
+    """
+
+    def __init__(self, *, rounds: Count = 50) -> None:
+        super().__init__()
+        self.rounds = rounds
+
+    def plan(self, run: Run) -> None:
+        """Solve every replicate and log the means.
+
+        Raises:
+            UserError: the model has no linear head.
+            Stopped: the run was asked to stop.
+        """
+        count = run.recipe.train.replicates
+        rows: list[dict[str, float]] = []
+        for number in range(count):
+            if run.stop_requested(Tick(STAGE, number, count, count)):
+                raise Stopped(STAGE)
+            part = run.assembly if count == 1 else run.replicate(number)
+            rows.append(self._solve(part) | _scalars(run.scores(part, Tick(STAGE, 0, 1, 1))[0]))
+        columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        run.note(STAGE, run.steps, {name: float(values.mean()) for name, values in columns.items()})
+        if count > 1:
+            run.keep(
+                "replicates.json", orjson.dumps({name: values.tolist() for name, values in columns.items()})
+            )
+
+    @torch.no_grad()
+    def _solve(self, part: Assembly) -> dict[str, float]:
+        """Put the solution into the head and return what is logged of the way there."""
+        model, objective = part.objective.model, part.objective
+        head = getattr(model, "head", None)
+        if not isinstance(head, nn.Linear):
+            raise UserError(
+                "least squares solve for a linear head, and the model has none",
+                where=WHERE,
+                hint='Use model.head = "linear" and no method that changes the head.',
+            )
+        batch = part.context.whole("train")
+        model.eval()
+        features = model.features(batch.x)
+        classes = part.context.num_classes
+        targets = F.one_hot(batch.y, classes).to(features.dtype) if classes else batch.y[:, None]
+        weights: Tensor | None = None
+        start = Tick(STAGE, 0, 1, 1)
+        solved = 0
+        while solved < self.rounds:
+            solved += 1
+            matrix, offset = weighted_least_squares(
+                features, targets, weights, intercept=head.bias is not None
+            )
+            head.weight.copy_(matrix)
+            if head.bias is not None:
+                head.bias.copy_(offset)
+            losses = objective.sample_losses(model(batch.x), batch, start)
+            before, weights = weights, objective.sample_weights(batch, losses, start)
+            if weights is None or (before is not None and torch.allclose(weights, before, SETTLED, SETTLED)):
+                break
+        model.train()
+        logs = {"least_squares/rounds": float(solved)}
+        if weights is not None:
+            logs["least_squares/effective_sample_size"] = float(effective_sample_size(weights))
+        return logs
+
+
+def _scalars(row: dict[str, object]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if isinstance(value, float | int)}
+
+
+build = LeastSquares
