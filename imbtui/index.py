@@ -126,7 +126,7 @@ class RunsDB(TinyDB):
 
 
 def row_of(view: store.RunView) -> dict[str, Any]:
-    """Return the listing fields of a run, about 300 bytes."""
+    """Return the listing fields of a run, about 500 bytes."""
     row: dict[str, Any] = {
         "id": view.id,
         "state": view.state,
@@ -145,6 +145,8 @@ def row_of(view: store.RunView) -> dict[str, Any]:
         "point": dict(view.point),
         "tags": list(view.tags),
         "here": view.here,
+        "knobs": dict(view.knobs),
+        "device": view.device,
         "seconds": None if view.seconds is None else round(view.seconds, 2),
         "metrics": {k: view.metrics[k] for k in LISTED_METRICS if k in view.metrics},
         "best": {k: view.best[k] for k in (*LISTED_METRICS, "selected_on") if k in view.best},

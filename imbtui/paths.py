@@ -116,6 +116,11 @@ class RunsPaths:
         return self.root / ".listing.json"
 
     @property
+    def view(self) -> Path:
+        """How the dashboard was left, written by the dashboard."""
+        return self.root / ".view.json"
+
+    @property
     def trash(self) -> Path:
         return self.root / ".trash"
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui import files, metrics, shapes
 from imbtui.errors import UserError
+from imbtui.knobs import main_knobs
 from imbtui.paths import RunPaths, RunsPaths, data_root, host
 from imbtui.processes import Identity
 
@@ -41,6 +42,7 @@ STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 ACTIVE = ("queued", "running")
 ENDS = ("finished", "stopped", "failed")  # what a trainer can say of itself
 _BUILDING = ".new-"
+_TAG = re.compile(r"[\w.:/@+-]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,18 @@ class RunView:
     @property
     def priority(self) -> int:
         return self.submit.get("priority", 0)
+
+    @property
+    def knobs(self) -> Mapping[str, Any]:
+        """What mostly makes its recipe, see `imbtui.knobs`; empty for runs of older versions."""
+        return self.submit.get("knobs") or {}
+
+    @property
+    def device(self) -> str:
+        """Where it trains or trained, as the worker placed it: `CPU`, `GPU 0,1`; empty before that."""
+        if not self.started:
+            return ""
+        return f"GPU {','.join(map(str, self.gpus))}" if self.gpus else "CPU"
 
     @property
     def order(self) -> int:
@@ -258,7 +272,7 @@ def create(
     Raises:
         OSError: the disk is full or the folder not writable; nothing is left behind.
     """
-    from imbtui.recipe import to_toml
+    from imbtui.recipe import tables_of, to_toml
     from imbtui.recipe.digest import settings_digest
 
     run_id = _new_id(planned.arm or planned.study.rsplit("/", 1)[-1], planned.seed)
@@ -279,6 +293,7 @@ def create(
         "seed": planned.seed,
         "digest": planned.digest,
         "settings": settings_digest(planned.recipe),
+        "knobs": main_knobs(tables_of(planned.recipe)),
         "source": study.source,
         "path": str(study.path.absolute()).encode("utf-8", "backslashreplace").decode(),
         "overrides": list(study.overrides),
@@ -467,6 +482,19 @@ def _read_toml(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def check_tag(tag: str) -> None:
+    """Make sure that a word can be a tag.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not _TAG.fullmatch(tag):
+        raise UserError(
+            f'"{files.printable(tag)}" is not a tag',
+            hint="A tag has up to 40 letters, digits and . : / @ + - _, no spaces.",
+        )
+
+
 def write_notes(run: RunPaths, *, tags: Sequence[str], note: str) -> None:
     """Replace a run's tags and note."""
     import tomlkit
@@ -482,10 +510,29 @@ def update_submit(run: RunPaths, **changes: Any) -> None:
     files.write_json(run.submit, submit | changes)
 
 
-def remove(runs: RunsPaths, run_id: str) -> None:
-    """Move a run's folder to the trash."""
+def remove(runs: RunsPaths, run_id: str) -> Path:
+    """Move a run's folder to the trash and return where it lies there."""
     runs.trash.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-    runs.run(run_id).root.replace(runs.trash / f"{run_id}-{time.time_ns():x}")
+    there = runs.trash / f"{run_id}-{time.time_ns():x}"
+    runs.run(run_id).root.replace(there)
+    return there
+
+
+def restore(runs: RunsPaths, there: Path) -> str:
+    """Take a run's folder back from the trash and return the run's id.
+
+    Raises:
+        UserError: it is no longer in the trash, or a run has its name again.
+    """
+    run_id = there.name.rpartition("-")[0]
+    run = runs.run(run_id)
+    if run.root.exists():
+        raise UserError("there is a run of this name", where=run_id)
+    try:
+        there.replace(run.root)
+    except FileNotFoundError:
+        raise UserError("it is no longer in the trash", where=run_id) from None
+    return run_id
 
 
 def resolve(runs: RunsPaths, reference: str) -> RunView:

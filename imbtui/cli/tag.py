@@ -9,10 +9,8 @@ import typer
 from typer.core import TyperCommand
 
 from imbtui.cli import options, output
-from imbtui.errors import UserError
 
 EXAMPLES = ("imbtui tag @last +baseline", "imbtui tag 3 +paper -draft")
-_TAG = re.compile(r"[\w.:/@+-]{1,40}")
 
 
 class CLASS(TyperCommand):
@@ -48,11 +46,7 @@ def command(
     paths = options.runs_paths(runs)
     added = [tag.removeprefix("+") for tag in add or ()]
     for tag in [*added, *(remove or ())]:
-        if not _TAG.fullmatch(tag):
-            raise UserError(
-                f'"{tag}" is not a tag',
-                hint="A tag has up to 40 letters, digits and . : / @ + - _, no spaces.",
-            )
+        store.check_tag(tag)
     view = store.resolve(paths, run)
     tags = (set(view.tags) | set(added)) - set(remove or ())
     if tags != set(view.tags):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
@@ -57,19 +58,82 @@ def resume(runs: RunsPaths, ids: Sequence[str]) -> list[tuple[str, str]]:
     return outcome.sentences("queued")
 
 
-def remove(runs: RunsPaths, ids: Sequence[str]) -> list[tuple[str, str]]:
-    """Move runs to the trash; runs that are queued or running are refused."""
+def remove(runs: RunsPaths, ids: Sequence[str], *, moved: Callable[[Path], object]) -> list[tuple[str, str]]:
+    """Move runs to the trash; runs that are queued or running are refused.
+
+    Args:
+        moved: told where each lies now.
+    """
     from imbtui import store
 
     def one(run_id: str) -> None:
         state = store.read(runs.run(run_id)).state
         if state in store.ACTIVE:
             raise UserError(f"it is {state}; stop it first", where=run_id)
-        store.remove(runs, run_id)
+        moved(store.remove(runs, run_id))
 
     outcome = _each(ids, one)
     _sync(runs, outcome.done)
-    return outcome.sentences("moved to the trash")
+    return outcome.sentences("moved to the trash; u brings back")
+
+
+def restore(runs: RunsPaths, places: Sequence[Path]) -> list[tuple[str, str]]:
+    """Take runs back from the trash."""
+    from imbtui import store
+
+    back: list[str] = []
+    there = {place.name: place for place in places}
+    outcome = _each(list(there), lambda name: back.append(store.restore(runs, there[name])))
+    _sync(runs, back)
+    return outcome.sentences("brought back")
+
+
+def tag(runs: RunsPaths, ids: Sequence[str], words: str) -> list[tuple[str, str]]:
+    """Add tags to runs and take some away.
+
+    Args:
+        words: `+a b -c`, see `parse_tags`.
+    """
+    from imbtui import store
+
+    added, taken = parse_tags(words)
+
+    def one(run_id: str) -> None:
+        run = runs.run(run_id)
+        tags, note = store.read_notes(run)
+        store.write_notes(run, tags=sorted((set(tags) | added) - taken), note=note)
+
+    outcome = _each(ids, one)
+    _sync(runs, outcome.done)
+    return outcome.sentences("tagged")
+
+
+def parse_tags(words: str) -> tuple[set[str], set[str]]:
+    """Return the tags to add and to take away of `+a b -c`.
+
+    Raises:
+        UserError: a word is no tag.
+    """
+    from imbtui import store
+
+    added: set[str] = set()
+    taken: set[str] = set()
+    for word in words.split():
+        name = word.removeprefix("+").removeprefix("-") if word[0] in "+-" else word
+        store.check_tag(name)
+        (taken if word.startswith("-") else added).add(name)
+    return added, taken
+
+
+def note(runs: RunsPaths, run_id: str, text: str) -> list[tuple[str, str]]:
+    """Write a note on a run; an empty one clears it."""
+    from imbtui import store
+
+    def one(run_id: str) -> None:
+        run = runs.run(run_id)
+        store.write_notes(run, tags=store.read_notes(run)[0], note=text.strip())
+
+    return _each([run_id], one).sentences("noted")
 
 
 def _each(ids: Sequence[str], act: Callable[[str], None]) -> Outcome:

@@ -8,15 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widget import Widget
 
 from imbtui.errors import UserError
 from imbtui.files import printable
 from imbtui.paths import RunsPaths
+from imbtui.tui import ascii, view_state
 from imbtui.tui import rows as say
 from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.live import Live
@@ -31,7 +33,10 @@ from imbtui.tui.messages import (
     RunsChanged,
     Said,
 )
-from imbtui.tui.theme import DARK, LIGHT
+from imbtui.tui.theme import DARK, NAMES, THEMES
+
+if TYPE_CHECKING:
+    from textual.command import Provider
 
 SCREENS = Path(__file__).parent / "screens"
 HOME = "runs"
@@ -65,6 +70,12 @@ def list_screens() -> list[ScreenFile]:
     return found
 
 
+def _commands() -> type[Provider]:
+    from imbtui.tui.commands import Commands
+
+    return Commands
+
+
 class ImbtuiApp(App[None]):
     """The dashboard over one runs folder. It only looks and asks: quitting changes nothing."""
 
@@ -86,21 +97,56 @@ class ImbtuiApp(App[None]):
             for screen in list_screens()
             if screen.key
         ),
+        Binding(
+            "ctrl+o",
+            "jump",
+            "jump",
+            show=False,
+            id="app.jump",
+            tooltip="Jump: a letter on every place.",
+        ),
+        Binding("f2", "next_theme", "theme", show=False, id="app.theme", tooltip="The next theme."),
         Binding("question_mark,f1", "help", "help", id="app.help", tooltip="Show the keys of this screen."),
         Binding("q", "quit", "quit", id="app.quit", tooltip="Leave; runs go on."),
     ]
+
+    COMMANDS = {_commands}
 
     def __init__(self, runs: RunsPaths) -> None:
         super().__init__()
         self.runs = runs
         self.live = Live(self, runs)
+        self.view = view_state.load(runs)
+        self.ascii = ascii.wanted()
+        if self.ascii:
+            self._filters.append(ascii.AsciiFilter())
 
     def on_mount(self) -> None:
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = DARK.name
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.view.theme if self.view.theme in self.available_themes else DARK.name
         self.push_screen(self._build(HOME))
         self.live.start()
+
+    def on_unmount(self) -> None:
+        self.remember()
+
+    def remember(self) -> None:
+        """Keep how the dashboard is left."""
+        view_state.save(self.runs, self.view)
+
+    def watch_theme(self, theme: str) -> None:
+        self.view.theme = theme
+
+    def choose_theme(self, theme: str) -> None:
+        """Use a theme from now on."""
+        self.theme = theme
+
+    def action_next_theme(self) -> None:
+        ours = list(NAMES)
+        following = ours[(ours.index(self.theme) + 1) % len(ours)] if self.theme in ours else ours[0]
+        self.choose_theme(following)
+        self.notify(f"{following}: {NAMES[following]}")
 
     # Screens
 
@@ -138,6 +184,36 @@ class ImbtuiApp(App[None]):
         display = {key: self.get_key_display(active.binding) for key, active in bindings.items()}
         title = getattr(self.screen, "heading", "") or type(self.screen).__name__.lower()
         self.push_screen(Help(title, bindings, display))
+
+    def action_jump(self) -> None:
+        """Put a letter on everything that can be reached from here."""
+        from imbtui.tui.dialogs.jump import Jump, Target
+
+        targets: list[Target] = []
+        for widget in self.screen.query(Widget):
+            if not widget.is_on_screen or not widget.display or widget.region.size.area == 0:
+                continue
+            if hasattr(widget, "jump_targets"):
+                x, y = widget.region.offset
+                targets += [Target(x + dx, y, label, go) for dx, label, go in widget.jump_targets()]
+            elif widget.focusable:
+                targets.append(Target(*widget.region.offset, "", widget.focus))
+        below = self.size.height - 2
+        x = 1
+        for screen in list_screens():
+            if screen.key and not getattr(self.screen, "TYPING", False):
+                targets.append(Target(x, below, screen.title, partial(self.action_open, screen.name)))
+                x += len(screen.title) + 6
+        self.push_screen(Jump(targets))
+
+    def copy(self, text: str, what: str) -> None:
+        """Put text into the clipboard, and into a file: no terminal tells whether it took it.
+
+        Args:
+            what: names it to the user.
+        """
+        self.copy_to_clipboard(text)
+        self.do(partial(_write_copy, text, what))
 
     def ask(self, question: str, more: str, *, yes: str, then: Callable[[], None]) -> None:
         """Ask before something that cannot be taken back at once; do it only after a yes."""
@@ -230,6 +306,17 @@ class ImbtuiApp(App[None]):
                 counts = [f"{states.count(state)} {state}" for state in say.STATES if state in states]
                 sentences.append(f"{study} is through: {', '.join(counts)}")
         return sentences
+
+
+def _write_copy(text: str, what: str) -> list[tuple[str, str]]:
+    import platformdirs
+
+    from imbtui import files
+
+    path = Path(platformdirs.user_cache_dir("imbtui")) / "clipboard.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomic(path, text, durable=False)
+    return [(f"{what} copied; also in {files.printable(str(path))}", "information")]
 
 
 def run(runs: RunsPaths) -> None:

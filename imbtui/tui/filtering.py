@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from imbtui import where
+from imbtui import knobs, where
 from imbtui.paths import RunsPaths
 from imbtui.tui.messages import Row
 
@@ -36,13 +36,15 @@ class RunFilter:
         self._parsed = where.parse(self.text, where="filter")
         # By far the most common: each row carries its texts, ready to be searched at every key.
         self._word = self.text.lower() if _BARE.fullmatch(self.text) else ""
+        asked = {key: knobs.ALIASES.get(key, key) for key in self._parsed.keys}
+        self._knobs = {key: name for key, name in asked.items() if name in knobs.KEYS}
 
     @property
     def needs_folders(self) -> bool:
         """Whether it looks at what the listing does not hold, so that it is better done in a thread."""
         from imbtui.index import LISTED_METRICS
 
-        return not self._word and not self._parsed.keys <= _LISTED | set(LISTED_METRICS)
+        return not self._word and not self._parsed.keys <= _LISTED | {*LISTED_METRICS, *self._knobs}
 
     def apply(self, rows: Iterable[Row]) -> list[Row]:
         """Return the rows that satisfy the expression, in their order."""
@@ -52,21 +54,36 @@ class RunFilter:
             return [row for row in rows if self._word in row["search"]]
         if self.needs_folders:
             return [row for row in rows if self._parsed(self._whole(row))]
-        return [row for row in rows if self._parsed(_newest(row))]
+        return [row for row in rows if self._parsed(self._listed(row))]
+
+    def _listed(self, row: Row) -> Row:
+        """Return a row with the metrics it has reached, and with the knobs that are asked for."""
+        live, asked = row.get("live"), self._knobs
+        if not live and not asked:
+            return row
+        seen = dict(row)
+        if live:
+            seen["metrics"] = live["metrics"]
+        if asked:
+            known = row.get("knobs")
+            if known is None:  # of a version before knobs were stored
+                known = knobs.main_knobs(self._recipe(row))
+            seen["point"] = {key: known.get(name) for key, name in asked.items()}
+        return seen
+
+    def _recipe(self, row: Row) -> dict[str, Any]:
+        from imbtui import store
+
+        recipe = self._known.get(row["id"])
+        if recipe is None:
+            recipe = self._known[row["id"]] = store.RunView(self._runs.run(row["id"]), "").recipe
+        return recipe
 
     def _whole(self, row: Row) -> dict[str, Any]:
         from imbtui import store
 
         view = store.read(self._runs.run(row["id"]))
-        recipe = self._known.get(row["id"])
-        if recipe is None:
-            recipe = self._known[row["id"]] = view.recipe
         fields = {name: getattr(view, name) for name in (*where.TEXT_FIELDS, *where.NUMBER_FIELDS)}
-        metrics = {**view.metrics, **_newest(row).get("metrics", {})}
-        return {**fields, **row, "tags": view.tags, "point": view.point, "recipe": recipe, "metrics": metrics}
-
-
-def _newest(row: Row) -> Row:
-    """Return a running run's row with the metrics it has reached."""
-    live = row.get("live")
-    return {**row, "metrics": live["metrics"]} if live else row
+        metrics = {**view.metrics, **self._listed(row).get("metrics", {})}
+        of_recipe = {"point": view.point, "recipe": self._recipe(row)}
+        return {**fields, **row, "tags": view.tags, **of_recipe, "metrics": metrics}

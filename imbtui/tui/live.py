@@ -100,6 +100,8 @@ class Poller:
         self._log: tuple[str, files.Tail, deque[str]] | None = None
         self._machine = MachineReader(runs)
         self._slow = float("-inf")
+        self._knobs: dict[str, Any] = {}
+        self._groups: dict[str, tuple[str, str]] = {}
         self._waiting: Mapping[str, str] = {}
         self._nobody = ""
 
@@ -127,7 +129,8 @@ class Poller:
         else:
             self._look_at_active(slow)
         if slow:
-            self._tell(MachineSeen(self._machine.read()))
+            running = [i for i in self._active if self._rows[i]["state"] == "running"]
+            self._tell(MachineSeen(self._machine.read(running)))
         self._read_log(wants.log)
         return self._read_curves(wants.curves)
 
@@ -157,13 +160,22 @@ class Poller:
         self._index = index.stamp(self._runs)
         rows = index.query(self._runs, warn=self._warn)
         self._index = index.stamp(self._runs)
-        self._rows = {row["id"]: row | {"search": say.searchable(row)} for row in rows}
+        self._rows = {row["id"]: self._dressed(row) for row in rows}
         active = [row for row in self._rows.values() if row["state"] in store.ACTIVE]
         self._active = {row["id"]: self._active.get(row["id"], _Active()) for row in active}
         self._reasons(active)
         for row in active:
             self._enrich(row["id"])
         self._tell(RunsChanged(tuple(self._rows.values())))
+
+    def _dressed(self, row: Row) -> Row:
+        """Return a row with what the screens would otherwise make of it at every key."""
+        knobs = row.get("knobs")
+        if knobs:  # most runs share theirs with others, and their texts: one copy of each is kept
+            row["knobs"] = self._knobs.setdefault(str(knobs), knobs)
+        study, arm = say.group_keys(row)
+        groups = self._groups.setdefault(arm, (self._groups.setdefault(study, (study, ""))[0], arm))
+        return row | {"search": say.searchable(row), "groups": groups}
 
     def _warn(self, sentence: str) -> None:
         self._tell(Said(sentence, severity="warning"))
@@ -185,8 +197,8 @@ class Poller:
                 if any(row.get(key) != value for key, value in fresh.items()):
                     changed |= fresh["state"] != row["state"] or fresh["attempt"] != row["attempt"]
                     extra = {key: row[key] for key in ("live", "why") if key in row}
+                    fresh = self._dressed(fresh)
                     self._rows[run_id] = fresh | (extra if fresh["state"] == row["state"] else {})
-                    self._rows[run_id]["search"] = row["search"]
                     moved.add(run_id)
                     if fresh["state"] not in store.ACTIVE:
                         del self._active[run_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,28 @@ if TYPE_CHECKING:
     from imbtui.gpus import Gpu
 
 STAT = Path("/proc/stat")
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class GpuSeen:
+    """One GPU now.
+
+    Attributes:
+        index, name: which it is.
+        utilisation: share of time in which something ran, in [0, 1]; None if unknown.
+        memory_used, memory_total: bytes.
+        ours: the first letters of the ids of runs on it.
+        others: users whose processes hold memory on it, and are no runs.
+    """
+
+    index: int
+    name: str
+    utilisation: float | None
+    memory_used: int
+    memory_total: int
+    ours: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,7 +51,7 @@ class Machine:
 
     cores: int
     cpu: float | None = None
-    gpus: tuple[Gpu, ...] = ()
+    gpus: tuple[GpuSeen, ...] = ()
     paused: str = ""
 
 
@@ -39,17 +62,35 @@ class MachineReader:
         self._runs = runs
         self._before: tuple[int, int] | None = None
 
-    def read(self) -> Machine:
-        """Return the machine now."""
+    def read(self, running: Iterable[str] = ()) -> Machine:
+        """Return the machine now.
+
+        Args:
+            running: ids of the runs under way, whose processes may be on its GPUs.
+        """
         from imbtui import gpus, queue
 
         settings = queue.settings(self._runs)
+        readings = gpus.list_gpus()
+        trainers = self._trainers(running) if any(gpu.processes for gpu in readings) else {}
         return Machine(
             cores=len(os.sched_getaffinity(0)),
             cpu=self._cpu(),
-            gpus=tuple(gpus.list_gpus()),
+            gpus=tuple(_seen(gpu, trainers) for gpu in readings),
             paused=queue.paused_phrase(settings) if settings.paused else "",
         )
+
+    def _trainers(self, running: Iterable[str]) -> dict[int, str]:
+        """Return the runs by the process ids that they have registered."""
+        from imbtui import files
+
+        found = {}
+        for run_id in running:
+            for path in self._runs.run(run_id).ranks.glob("*.json"):
+                rank = files.read_json(path)
+                if isinstance(rank, dict) and isinstance(rank.get("pid"), int):
+                    found[rank["pid"]] = run_id
+        return found
 
     def _cpu(self) -> float | None:
         try:
@@ -61,3 +102,40 @@ class MachineReader:
         if before is None or total <= before[0]:
             return None
         return 1 - (idle - before[1]) / (total - before[0])
+
+
+def _seen(gpu: Gpu, trainers: Mapping[int, str]) -> GpuSeen:
+    from imbtui import processes
+    from imbtui.launch import RUN_MARK
+
+    ours: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for process in gpu.processes:
+        run_id = trainers.get(process.pid) or processes.environment_value(process.pid, RUN_MARK)
+        if run_id:
+            ours[run_id.partition("-")[0]] = None
+        else:
+            others[_owner(process.pid)] = None
+    return GpuSeen(
+        gpu.index,
+        gpu.name,
+        gpu.utilisation,
+        gpu.memory_used,
+        gpu.memory_total,
+        tuple(ours),
+        tuple(others),
+    )
+
+
+def _owner(pid: int) -> str:
+    """Return the name of the user a process belongs to."""
+    import pwd
+
+    try:
+        uid = Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return "somebody"
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from imbtui import text
 from imbtui.files import printable
+from imbtui.knobs import phrase
 from imbtui.tui.messages import Row
 
 MAIN_METRIC = "test/balanced_accuracy"
@@ -69,7 +70,9 @@ def epochs(row: Row) -> str:
 
 
 def device(row: Row) -> str:
-    """Return where a running run trains: `CPU`, `GPU 1`."""
+    """Return where a run trains or trained: `CPU`, `GPU 1`; empty before it has started."""
+    if row.get("device"):
+        return str(row["device"])
     where = str((row.get("live") or {}).get("device", ""))
     kind, _, number = where.partition(":")
     return {"cpu": "CPU", "cuda": f"GPU {number or 0}"}.get(kind, "")
@@ -81,33 +84,12 @@ def searchable(row: Row) -> str:
     return "\n".join(str(word).lower() for word in words if word)
 
 
-def knobs(recipe: dict[str, Any]) -> str:
-    """Return what mostly makes a resolved recipe: loss, data, imbalance, noise, pruning, model, length."""
-    loss, data = recipe.get("loss") or {}, recipe.get("dataset") or {}
-    model, train = recipe.get("model") or {}, recipe.get("train") or {}
-    corruptions = _by_name(recipe, "corruptions")
-    methods = _by_name(recipe, "methods")
-    parts = [loss.get("name", ""), data.get("name", "")]
-    if "long_tail" in corruptions:
-        parts.append(f"ratio {_option(corruptions['long_tail'], 'ratio')}")
-    if "label_noise" in corruptions:
-        parts.append(f"noise {_option(corruptions['label_noise'], 'rate')}")
-    parts += [other for other in corruptions if other not in ("long_tail", "label_noise")]
-    if "lottery" in methods:
-        rounds = methods["lottery"].get("rounds", 0)
-        parts.append("1 pruning round" if rounds == 1 else f"{rounds} pruning rounds")
-    parts += [other for other in methods if other != "lottery"]
-    parts.append(model.get("name", ""))
-    if train.get("epochs") or train.get("steps"):
-        parts.append(f"{train['epochs']} epochs" if train.get("epochs") else f"{train['steps']} steps")
-    return printable(" · ".join(part for part in parts if part))
+def knobs(row: Row) -> str:
+    """Return what mostly makes the run's recipe: loss, data, imbalance, noise, pruning, model, length."""
+    return printable(phrase(row.get("knobs") or {}))
 
 
-def _option(member: dict[str, Any], key: str) -> str:
-    value = member.get(key, 0)
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
-def _by_name(recipe: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
-    members = recipe.get(key)
-    return {m.get("name", ""): m for m in members if isinstance(m, dict)} if isinstance(members, list) else {}
+def group_keys(row: Row) -> tuple[str, str]:
+    """Return the keys of the study, and of the arm at its grid point, that a run is a seed of."""
+    study = f"{row.get('study', '')}\0{row.get('variant', '')}"
+    return study, f"{study}\0{row.get('arm') or ''}\0{row.get('point') or ''}"

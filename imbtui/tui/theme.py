@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK = Theme(
     name="imbtui-dark",
@@ -48,3 +48,43 @@ LIGHT = Theme(
         "scrollbar-background-active": "#fafaf8",
     },
 )
+TERMINAL = Theme(
+    name="imbtui-terminal",
+    ansi=True,
+    primary="ansi_blue",
+    secondary="ansi_magenta",
+    accent="ansi_cyan",
+    success="ansi_green",
+    warning="ansi_yellow",
+    error="ansi_red",
+    foreground="ansi_default",
+    background="ansi_default",
+    surface="ansi_default",
+    panel="ansi_default",
+    boost="ansi_default",
+    dark=True,
+    variables=BUILTIN_THEMES["ansi-dark"].variables,
+)
+COLOUR_BLIND = Theme(  # the colours of Okabe and Ito, which all kinds of eyes tell apart
+    name="imbtui-colour-blind",
+    primary="#56b4e9",
+    secondary="#cc79a7",
+    accent="#f0e442",
+    success="#00b486",
+    warning="#e69f00",
+    error="#ee7733",
+    foreground="#dde3ea",
+    background="#101216",
+    surface="#191d23",
+    panel="#222831",
+    dark=True,
+    variables=DARK.variables,
+)
+NAMES = {
+    DARK.name: "calm colours on a dark ground",
+    LIGHT.name: "calm colours on a light ground",
+    TERMINAL.name: "the terminal's own sixteen colours",
+    COLOUR_BLIND.name: "safe for all kinds of colour vision",
+}
+"""Our themes, in the order in which a key goes through them."""
+THEMES = (DARK, LIGHT, TERMINAL, COLOUR_BLIND)

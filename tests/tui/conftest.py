@@ -136,6 +136,13 @@ def make_run(runs: RunsPaths) -> MakeRun:
                 "point": {},
                 "seed": seed,
                 "digest": f"{abs(hash((run_id, seed))):012x}"[:12],
+                "knobs": {
+                    "loss.name": loss,
+                    "dataset.name": "digits",
+                    "corruptions.long_tail.ratio": 100.0,
+                    "model.name": "mlp",
+                    "train.epochs": 80,
+                },
                 "source": "",
                 "overrides": ["loss.name=ldam"],
                 "gpus": gpus,

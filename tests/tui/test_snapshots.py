@@ -40,7 +40,7 @@ label = "LDAM"
 def app(gallery: RunsPaths, monkeypatch: pytest.MonkeyPatch) -> ImbtuiApp:
     """The dashboard over runs of every state, on a machine that is always equally busy."""
     monkeypatch.chdir(gallery.root.parent)
-    monkeypatch.setattr(MachineReader, "read", lambda self: Machine(cores=2, cpu=0.34))
+    monkeypatch.setattr(MachineReader, "read", lambda self, running=(): Machine(cores=2, cpu=0.34))
     return ImbtuiApp(gallery)
 
 

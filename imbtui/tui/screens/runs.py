@@ -19,6 +19,8 @@ from imbtui.files import printable
 from imbtui.text import plural
 from imbtui.tui import actions
 from imbtui.tui import rows as say
+from imbtui.tui.dialogs.ask_text import AskText
+from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.filtering import RunFilter
 from imbtui.tui.live import Wants
 from imbtui.tui.messages import (
@@ -28,10 +30,12 @@ from imbtui.tui.messages import (
     RowsArrived,
 )
 from imbtui.tui.widgets.detail import Detail
+from imbtui.tui.widgets.devices import Devices
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
 from imbtui.tui.widgets.preview import Preview
 from imbtui.tui.widgets.runs_table import RunsTable
+from imbtui.tui.widgets.table import Column
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -39,15 +43,21 @@ if TYPE_CHECKING:
 KEY = ""
 TITLE = "Runs"
 
+WIDE, TALL = 132, 38  # cells from which there is room for the preview
 READ_DELAY = 0.08  # seconds the cursor rests before the selected run's recipe is read
 
 
-class KnobsRead(Message, bubble=False):
-    """What the selected run's recipe mostly is, read in a thread."""
+class NotesRead(Message, bubble=False):
+    """What of the selected run the listing does not hold, read in a thread.
 
-    def __init__(self, run_id: str, knobs: str) -> None:
+    Attributes:
+        knobs: what its recipe mostly is, for runs whose listing does not say it.
+    """
+
+    def __init__(self, run_id: str, note: str, knobs: str) -> None:
         super().__init__()
         self.run_id = run_id
+        self.note = note
         self.knobs = knobs
 
 
@@ -77,15 +87,14 @@ class Runs(Screen[None]):
     DEFAULT_CSS = """
     Runs > #body { height: 1fr; width: 1fr; }
     Runs #list { width: 1fr; height: 1fr; }
-    Runs Preview { display: none; width: 42%; height: 1fr; }
-    Runs.-wide Preview { display: block; }
-    Runs.-wide Detail { display: none; }
-    Runs.-narrow.-tall #body { layout: vertical; }
-    Runs.-narrow.-tall Preview {
-        display: block; width: 1fr; height: 45%;
-        border-left: none; border-top: solid $foreground 15%;
-    }
-    Runs.-narrow.-tall Detail { display: none; }
+    Runs Preview { display: none; width: 38%; height: 1fr; }
+    Runs.-narrow #body { layout: vertical; }
+    Runs.-narrow Preview { width: 1fr; height: 45%; border-left: none; border-top: solid $foreground 15%; }
+    Runs.-narrow.-short Preview { height: 60%; }
+    Runs.-narrow.-short Preview > #facts { height: 4; }
+    Runs.-narrow.-short Preview > #numbers { display: none; }
+    Runs.-preview Preview { display: block; }
+    Runs.-preview Detail { display: none; }
     Runs #filter { display: none; height: 1; background: $surface; }
     Runs.-filtered #filter, Runs.-filtering #filter { display: block; }
     Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
@@ -97,8 +106,8 @@ class Runs(Screen[None]):
     Runs.-empty #empty { display: block; }
     Runs.-empty #list > RunsTable { display: none; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (38, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]
     AUTO_FOCUS = "RunsTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -109,7 +118,7 @@ class Runs(Screen[None]):
             tooltip="Filter: words or an expression as in `imbtui ls --where`.",
         ),
         Binding(
-            "x", "stop", "stop", id="runs.stop", tooltip="Stop: a running run writes a checkpoint first."
+            "x,X", "stop", "stop", id="runs.stop", tooltip="Stop: a running run writes a checkpoint first."
         ),
         Binding(
             "R",
@@ -119,6 +128,19 @@ class Runs(Screen[None]):
             tooltip="Resume from the newest checkpoint; queued runs: see that they start.",
         ),
         Binding("delete", "remove", "delete", id="runs.delete", tooltip="Move to the trash."),
+        Binding("u", "undo", "undo", show=False, id="runs.undo", tooltip="Bring back what was deleted last."),
+        Binding("t", "tag", "tag", id="runs.tag", tooltip="Add tags or take them away."),
+        Binding("e", "note", "note", show=False, id="runs.note", tooltip="Write a note on the run."),
+        Binding(
+            "o", "order", "order by", show=False, id="runs.order", tooltip="Choose the column to sort by."
+        ),
+        Binding(
+            "C", "columns", "columns", show=False, id="runs.columns", tooltip="Show or put away columns."
+        ),
+        Binding(
+            "p", "preview", "preview", show=False, id="runs.preview", tooltip="Show or hide the preview."
+        ),
+        Binding("y", "copy", "copy id", show=False, id="runs.copy", tooltip="Copy ids to the clipboard."),
         Binding("r", "refresh", "refresh", id="runs.refresh", tooltip="Read all run folders again."),
         Binding(
             "escape",
@@ -137,10 +159,13 @@ class Runs(Screen[None]):
         self._matched: frozenset[str] = frozenset()
         self._recipes: dict[str, Any] = {}
         self._knobs: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
         self._wanted = Wants()
+        self._deleted: list[Path] = []
 
     def compose(self) -> ComposeResult:
         yield Head("imbtui", _place(self.app.runs.root))
+        yield Devices()
         with Horizontal(id="filter"):
             yield Static("/")
             yield FilterInput(
@@ -157,6 +182,32 @@ class Runs(Screen[None]):
             yield Preview()
         yield Detail()
         yield KeyBar()
+
+    def on_mount(self) -> None:
+        view, table = self.app.view, self._table
+        known = {column.key for column in table.columns}
+        table.sort_key, table.descending = (view.sort if view.sort in known else "age"), view.descending
+        table.grouped, table.toggled, table.hidden = view.grouped, set(view.toggled), set(view.hidden)
+        if view.filter:
+            with self.prevent(Input.Changed):
+                self.query_one(Input).value = view.filter
+            self._take_filter(view.filter)
+
+    def on_resize(self) -> None:
+        self._place_preview()
+        self._show_devices()
+
+    def _place_preview(self) -> None:
+        """Show the preview where there is room for it, or as the user has said."""
+        room = self.size.width >= WIDE or self.size.height >= TALL
+        wanted = self.app.view.preview
+        self.set_class(room if wanted is None else wanted, "-preview")
+
+    def action_preview(self) -> None:
+        self.app.view.preview = not self.has_class("-preview")
+        self._place_preview()
+        self.call_after_refresh(self._show_selected)
+        self.call_after_refresh(self.app.live.poke)
 
     def on_screen_resume(self) -> None:
         self.query_one(Head).machine(self.app.live.machine)
@@ -175,17 +226,20 @@ class Runs(Screen[None]):
 
     def on_progress_made(self, message: ProgressMade) -> None:
         self._table.update(message.rows)
-        row = self._table.row
+        row = self._table.run
         if row is not None and row["id"] in message.rows:
             self._show_selected()
 
     def on_rows_arrived(self, message: RowsArrived) -> None:
-        row = self._table.row
-        if row is not None and row["id"] == message.run_id:
+        if message.run_id in self._wanted.curves:
             self._show_selected()
 
     def on_machine_seen(self, message: MachineSeen) -> None:
         self.query_one(Head).machine(message.machine)
+        self._show_devices()
+
+    def _show_devices(self) -> None:
+        self.query_one(Devices).show(self.app.live.machine, room=max(0, (self.size.height - 16) // 3))
 
     @property
     def _table(self) -> RunsTable:
@@ -231,34 +285,80 @@ class Runs(Screen[None]):
             self.app.live.poke()
 
     def _show_selected(self) -> None:
-        row = self._table.row
-        knobs = self._knobs.get(row["id"], "") if row else ""
-        self.query_one(Detail).show(row, knobs, marked=len(self._table.marks))
+        row, group = self._table.run, self._table.group
+        knobs = (say.knobs(row) or self._knobs.get(row["id"], "")) if row else ""
+        marked = len(self._table.chosen) if self._table.marks else 0
+        self.query_one(Detail).show(row, knobs, marked=marked, group=group)
         preview = self.query_one(Preview)
-        self._wanted = Wants(frozenset({row["id"]}) if row and preview.display else frozenset())
-        if preview.display:
-            preview.show(row, knobs, self.app.live.curves.get(row["id"]) if row else None)
+        drawn = preview.runs_of(group) if group else [row["id"]] if row else []
+        self._wanted = Wants(frozenset(drawn) if preview.display else frozenset())
+        if not preview.display:
+            return
+        if group is not None:
+            preview.show_group(group, self.app.live.curves)
+        else:
+            curves = self.app.live.curves.get(row["id"]) if row else None
+            preview.show(row, knobs, curves, note=self._notes.get(row["id"], "") if row else "")
 
     def _read_selected(self) -> None:
-        row = self._table.row
-        if row is None or row["id"] in self._knobs:
+        row = self._table.run
+        if row is None or row["id"] in self._notes:
             return
-        self.run_worker(
-            partial(self._read, row["id"]), thread=True, exclusive=True, group="read", exit_on_error=False
-        )
+        work = partial(self._read, row["id"], lacks_knobs=not row.get("knobs"))
+        self.run_worker(work, thread=True, exclusive=True, group="read", exit_on_error=False)
 
-    def _read(self, run_id: str) -> None:
-        from imbtui import store
+    def _read(self, run_id: str, *, lacks_knobs: bool) -> None:
+        from imbtui import knobs, store
 
-        self.post_message(KnobsRead(run_id, say.knobs(store.RunView(self.app.runs.run(run_id), "").recipe)))
+        run = self.app.runs.run(run_id)
+        found = knobs.main_knobs(store.RunView(run, "").recipe) if lacks_knobs else {}
+        self.post_message(NotesRead(run_id, store.read_notes(run)[1], say.knobs({"knobs": found})))
 
-    def on_knobs_read(self, message: KnobsRead) -> None:
+    def on_notes_read(self, message: NotesRead) -> None:
+        self._notes[message.run_id] = message.note
         self._knobs[message.run_id] = message.knobs
         self._show_selected()
 
     @on(RunsTable.Opened)
     def _opened(self, event: RunsTable.Opened) -> None:
         self.app.open_run(event.row["id"])
+
+    @on(RunsTable.Arranged)
+    def _arranged(self) -> None:
+        view, table = self.app.view, self._table
+        view.sort, view.descending, view.grouped = table.sort_key, table.descending, table.grouped
+        view.toggled, view.hidden = sorted(table.toggled)[:200], sorted(table.hidden)
+        self._show_selected()
+
+    def action_order(self) -> None:
+        """Ask for the column to sort by."""
+        table = self._table
+        choices = [Choice(column.title, _order_of(column)) for column in table.columns]
+        current = next(column.title for column in table.columns if column.key == table.sort_key)
+
+        def chosen(title: str | None) -> None:
+            for column in table.columns:
+                if column.title == title:
+                    table.sort_by(column.key, descending=column.descends)
+
+        self.app.push_screen(Choose("Sort by", choices, current=current), chosen)
+
+    def action_columns(self) -> None:
+        """Ask for a column to show or to put away."""
+        table = self._table
+        offered = [column for column in table.columns if column.key not in ("state", "name", "progress")]
+        choices = [
+            Choice(column.title, "put away" if column.key in table.hidden else "shown where there is room")
+            for column in offered
+        ]
+
+        def chosen(title: str | None) -> None:
+            for column in offered:
+                if column.title == title:
+                    table.hide(column.key, not_hidden=column.key in table.hidden)
+                    self._arranged()
+
+        self.app.push_screen(Choose("Show or put away", choices), chosen)
 
     # The filter
 
@@ -268,7 +368,9 @@ class Runs(Screen[None]):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        text = event.value.strip()
+        self._take_filter(event.value.strip())
+
+    def _take_filter(self, text: str) -> None:
         try:
             new = RunFilter(self.app.runs, text, self._recipes) if text else None
         except UserError as error:
@@ -276,6 +378,7 @@ class Runs(Screen[None]):
             return
         self._complain("")
         self._filter_text, self._filter = text, new
+        self.app.view.filter = text
         self._matched = frozenset()
         self.set_class(bool(text), "-filtered")
         if not text:
@@ -313,6 +416,7 @@ class Runs(Screen[None]):
             with self.prevent(Input.Changed):
                 self.query_one(Input).value = ""
             self._filter_text, self._filter = "", None
+            self.app.view.filter = ""
             self._say("")
             self._complain("")
             self.remove_class("-filtering", "-filtered")
@@ -357,16 +461,66 @@ class Runs(Screen[None]):
             return
         self.app.ask(
             f"Delete {_these(rows)}?",
-            "The folders move to the trash inside the runs folder.",
+            "The folders move to the trash inside the runs folder; u brings them back.",
             yes="Delete",
-            then=lambda: self._do(actions.remove, rows),
+            then=lambda: self._remove(rows),
         )
+
+    def _remove(self, rows: list[Row]) -> None:
+        self._deleted = []
+        self._do(partial(actions.remove, moved=self._deleted.append), rows)
+
+    def action_undo(self) -> None:
+        """Bring back what was deleted last."""
+        if not self._deleted:
+            self.notify("Nothing was deleted here since the dashboard was opened.", severity="warning")
+            return
+        places, self._deleted = self._deleted, []
+        self.app.do(lambda: actions.restore(self.app.runs, places))
+
+    def action_tag(self) -> None:
+        rows = self._table.chosen
+        if not rows:
+            return
+        tags = sorted({tag for row in rows for tag in row.get("tags", ())})
+        about = f"They have: {' '.join(tags)}. " if tags else ""
+
+        def given(words: str | None) -> None:
+            if words and words.strip():
+                self._do(partial(actions.tag, words=words), rows)
+
+        title = f"Tags for {_these(rows)}"
+        about += "+paper adds a tag, -draft takes it away. The filter finds them: tag = paper"
+        self.app.push_screen(AskText(title, about=about, check=actions.parse_tags), given)
+
+    def action_note(self) -> None:
+        row = self._table.run
+        if row is None:
+            return
+
+        def given(text: str | None) -> None:
+            if text is not None:
+                self._notes[row["id"]] = text.strip()
+                self.app.do(lambda: actions.note(self.app.runs, row["id"], text))
+                self._show_selected()
+
+        self.app.push_screen(AskText("Note", text=self._notes.get(row["id"], "")), given)
+
+    def action_copy(self) -> None:
+        rows = self._table.chosen
+        if rows:
+            ids = [row["id"] for row in rows]
+            self.app.copy("\n".join(ids), ids[0] if len(ids) == 1 else plural(len(ids), "id"))
 
     def _do(self, act: actions.Act, rows: list[Row]) -> None:
         ids = [row["id"] for row in rows]
         self._table.unmark()
         if ids:
             self.app.do(lambda: act(self.app.runs, ids))
+
+
+def _order_of(column: Column) -> str:
+    return "largest first" if column.descends else "smallest first"
 
 
 def _these(rows: list[Row]) -> str:

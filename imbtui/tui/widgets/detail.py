@@ -11,6 +11,7 @@ from textual.widget import Widget
 from imbtui import text
 from imbtui.files import printable
 from imbtui.tui import rows as say
+from imbtui.tui.grouping import Group, summary
 from imbtui.tui.messages import Row
 
 
@@ -31,19 +32,22 @@ class Detail(Widget):
         self._row: Row | None = None
         self._knobs = ""
         self._marked = 0
+        self._group: Group | None = None
 
-    def show(self, row: Row | None, knobs: str, *, marked: int) -> None:
-        """Show a run.
+    def show(self, row: Row | None, knobs: str, *, marked: int, group: Group | None = None) -> None:
+        """Show a run, or a group of them.
 
         Args:
             knobs: what its recipe mostly is; empty while that is read.
             marked: how many runs are marked.
         """
-        self._row, self._knobs, self._marked = row, knobs, marked
+        self._row, self._knobs, self._marked, self._group = row, knobs, marked, group
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
         row, quiet = self._row, self.get_component_rich_style("detail--quiet")
+        if self._group is not None:
+            return self._of_group(self._group, y)
         if row is None:
             return Strip.blank(self.size.width, quiet)
         if y == 0:
@@ -58,6 +62,17 @@ class Detail(Widget):
             style = self.get_component_rich_style("detail--bad" if bad else "detail--text")
             segments = [Segment(_second(row, self.size.width), style)]
         return Strip(segments).crop_extend(0, self.size.width, quiet)
+
+    def _of_group(self, group: Group, y: int) -> Strip:
+        quiet = self.get_component_rich_style("detail--quiet")
+        said = [text for _, text in summary(group)]
+        if y == 0:
+            name = Segment(group.label, self.get_component_rich_style("detail--id"))
+            return Strip([name, Segment(f"  {said[0]}", quiet)]).crop_extend(0, self.size.width, quiet)
+        rest = "   ".join(f"{label} {text}" for label, text in summary(group)[1:])
+        return Strip([Segment(rest, self.get_component_rich_style("detail--text"))]).crop_extend(
+            0, self.size.width, quiet
+        )
 
 
 def _second(row: Row, width: int) -> str:

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import ClassVar
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
-from imbtui.tui.machine import Machine
+from imbtui.tui.machine import GIB, Machine
 from imbtui.tui.messages import Row
 
-GIB = 1 << 30
+LEAST_PLACE = 14  # cells that a place is shortened to at most
 
 
 class Head(Widget):
@@ -57,19 +57,23 @@ class Head(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         quiet = self.get_component_rich_style("head--quiet")
-        left = [Segment(f" {self.heading}", self.get_component_rich_style("head--title"))]
-        if self.place:
-            left.append(Segment(f"  {self.place}", quiet))
-        used = sum(cell_len(s.text) for s in left)
+        title = Segment(f" {self.heading}", self.get_component_rich_style("head--title"))
+        place = cell_len(self.place)
         for right in self._right():
-            room = width - used - sum(cell_len(s.text) for s in right) - 1
-            if room >= 2:
-                return Strip([*left, Segment(" " * room, quiet), *right]).crop_extend(0, width, quiet)
-        if used > width:
-            left[-1] = Segment(
-                set_cell_size(left[-1].text, max(0, width - used + cell_len(left[-1].text))), quiet
-            )
-        return Strip(left).crop_extend(0, width, quiet)
+            # A long place loses its beginning before the machine is left out.
+            room = width - cell_len(title.text) - sum(cell_len(s.text) for s in right) - 5
+            if room >= min(place, LEAST_PLACE):
+                shown = self._placed(room)
+                gap = Segment(" " * (room - cell_len(shown) + 2), quiet)
+                return Strip([title, Segment(f"  {shown}", quiet), gap, *right]).crop_extend(0, width, quiet)
+        shown = self._placed(max(0, width - cell_len(title.text) - 2))
+        return Strip([title, Segment(f"  {shown}", quiet)]).crop_extend(0, width, quiet)
+
+    def _placed(self, room: int) -> str:
+        """Return the place in at most so many cells."""
+        if cell_len(self.place) <= room:
+            return self.place
+        return "…" + self.place[len(self.place) - room + 1 :] if room > 1 else ""
 
     def _right(self) -> list[list[Segment]]:
         """Return what could stand on the right, most telling first."""
@@ -98,7 +102,9 @@ class Head(Widget):
             busy = "" if machine.cpu is None else f" {100 * machine.cpu:.0f} %"
             return [Segment(cores + busy, style)]
         if detail == 0:
-            in_use = sum((gpu.utilisation or 0) > 0.05 or bool(gpu.processes) for gpu in machine.gpus)
+            in_use = sum(
+                (gpu.utilisation or 0) > 0.05 or bool(gpu.ours or gpu.others) for gpu in machine.gpus
+            )
             return [Segment(f"GPUs: {in_use} of {len(machine.gpus)} in use", style)]
         parts = []
         for gpu in machine.gpus:

@@ -51,7 +51,15 @@ class Plot(Widget):
         self._chart: Chart | None = None
         self._ground_style: Style | None = None
 
-    def draw(self, title: str, series: Sequence[Series], *, unit: str = "", log_y: bool = False) -> None:
+    def draw(
+        self,
+        title: str,
+        series: Sequence[Series],
+        *,
+        unit: str = "",
+        log_y: bool = False,
+        empty: str = "no values yet",
+    ) -> None:
         """Draw other data.
 
         Args:
@@ -59,7 +67,9 @@ class Plot(Widget):
             series: lines, at most as many as there are patterns.
             unit: of the x axis.
             log_y: logarithmic y axis.
+            empty: what stands there when there is nothing to draw.
         """
+        self._empty = empty
         self._title, self._series = printable(title), series
         self._unit, self._log_y = unit, log_y
         self._chart = None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from imbtui import text
 from imbtui.files import printable
+from imbtui.plotting import braille
+from imbtui.plotting.braille import Series
 from imbtui.tui import rows as say
 from imbtui.tui.curves import Curves
+from imbtui.tui.grouping import Group, summary
 from imbtui.tui.messages import Row
 from imbtui.tui.series import of_family
 from imbtui.tui.widgets.lines import Line, Lines
@@ -24,6 +28,7 @@ _NUMBERS = (
     ("few-shot", "few_accuracy"),
     ("loss", "loss"),
 )
+MOST_SEEDS = 8
 SPLITS = ("test", "val", "train")
 
 
@@ -45,14 +50,48 @@ class Preview(Vertical):
                 yield Plot(id="curve")
             yield lines
 
-    def show(self, row: Row | None, knobs: str, curves: Curves | None) -> None:
+    @staticmethod
+    def runs_of(group: Group) -> list[str]:
+        """Return the ids of the runs whose curves are drawn for a group: an arm's seeds."""
+        return [row["id"] for row in _by_seed(group)[: len(braille.PATTERNS)]] if group.level else []
+
+    def show_group(self, group: Group, curves: Mapping[str, Curves]) -> None:
+        """Show a group of runs: its spread, a line for each seed, and each seed's number.
+
+        Args:
+            curves: metrics by run, as far as they have been read.
+        """
+        facts: list[Line] = [[(group.label, "strong")]]
+        facts += [[(f"{label:<28}", "quiet"), (said, "text")] for label, said in summary(group)]
+        self.query_one("#facts", Lines).show(facts)
+        metric = say.MAIN_METRIC
+        seeds = {row["id"]: row.get("seed", "") for row in _by_seed(group)}
+        series = [
+            Series(f"seed {seeds[i]}", curves[i].lines[metric].epochs, curves[i].lines[metric].values)
+            for i in self.runs_of(group)
+            if i in curves and metric in curves[i].lines
+        ]
+        title = f"{metric.partition('/')[2].replace('_', ' ')}, {metric.partition('/')[0]}"
+        self.query_one("#curve", Plot).draw(title if series else "", series, unit="epoch", empty="")
+        numbers: list[Line] = [
+            [
+                (f"seed {row.get('seed', ''):<6}", "quiet"),
+                (f"{row['state']:<10}", "text"),
+                (text.number(say.last(row)), "text"),
+            ]
+            for row in _by_seed(group)[:MOST_SEEDS]
+        ]
+        self.query_one("#numbers", Lines).show(numbers if group.level else [])
+
+    def show(self, row: Row | None, knobs: str, curves: Curves | None, *, note: str = "") -> None:
         """Show a run.
 
         Args:
             knobs: what its recipe mostly is; empty while that is read.
             curves: its metrics; None while they are read.
+            note: what the user wrote on it.
         """
-        self.query_one("#facts", Lines).show(_facts(row, knobs, self.size.width - 4) if row else [])
+        self.query_one("#facts", Lines).show(_facts(row, knobs, self.size.width - 4, note) if row else [])
         plot = self.query_one("#curve", Plot)
         if row is None or curves is None:
             plot.draw("", ())
@@ -64,7 +103,11 @@ class Preview(Vertical):
         self.query_one("#numbers", Lines).show(numbers(curves))
 
 
-def _facts(row: Row, knobs: str, width: int) -> list[Line]:
+def _by_seed(group: Group) -> list[Row]:
+    return sorted(group.runs, key=lambda row: row.get("seed", 0))
+
+
+def _facts(row: Row, knobs: str, width: int, note: str) -> list[Line]:
     state = row["state"]
     colour = {
         "running": "accent",
@@ -83,7 +126,10 @@ def _facts(row: Row, knobs: str, width: int) -> list[Line]:
         [(printable(row.get("study", "")), "text"), (f"   {printable(row['id'])}", "quiet")],
         *([(part, "quiet")] for part in [*textwrap.wrap(knobs, max(20, width)), ""][:2]),
         [(state, colour), (f"   {situation}" if situation else "", "bad" if colour == "bad" else "text")],
-        [(printable(" ".join(f"#{tag}" for tag in row.get("tags", ()))), "accent")],
+        [
+            (printable(" ".join(f"#{tag}" for tag in row.get("tags", ()))), "accent"),
+            (printable(f"  {note}") if note else "", "text"),
+        ],
     ]
 
 

@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from imbtui import text
 from imbtui.files import printable
 from imbtui.tui import rows as say
+from imbtui.tui.grouping import Group, arrange, mean
 from imbtui.tui.messages import Row
-from imbtui.tui.widgets.table import MEASURED, Column, Table, cell
+from imbtui.tui.widgets.table import GAP, MEASURED, Column, Table, cell
 
 
-def _value(value: float | None) -> str:
+def _value(row: Row, which: Callable[[Row], float | None]) -> str:
+    group = row.get("group")
+    if group is not None:
+        spread = group.spread(which)
+        return spread.text(4, sign=" ±") if spread else ""
+    value = which(row)
     return "–" if value is None else text.number(value)
 
 
+def _number(row: Row, which: Callable[[Row], float | None]) -> float | None:
+    group = row.get("group")
+    return which(row) if group is None else mean(group, which)
+
+
+def _name(row: Row) -> str:
+    group = row.get("group")
+    if group is not None:
+        return f"{'  ' * group.level}{'▾' if group.opened else '▸'} {group.label}"
+    return say.name(row)
+
+
+def _seed(row: Row) -> str:
+    group = row.get("group")
+    return str(row.get("seed", "")) if group is None else group.seeds()
+
+
+def _age(row: Row) -> str:
+    group = row.get("group")
+    return text.ago((row if group is None else group.runs[0]).get("created", ""))
+
+
 COLUMNS: tuple[Column, ...] = (
-    Column("id", "id", 6, lambda r: printable(r["id"])[:6], lambda r: r["id"], "table--quiet", 110),
+    Column("id", "id", 6, lambda r: printable(r["id"])[:6], lambda r: r["id"], "table--quiet", 124),
     Column("state", "state", 8, lambda r: r["state"], lambda r: say.STATES.index(r["state"])),
-    Column("name", "name", 0, say.name, lambda r: say.name(r).lower(), least=10),
+    Column("name", "name", 0, _name, lambda r: _name(r).lower(), least=10),
     Column(
         "study",
         "study",
@@ -34,7 +64,8 @@ COLUMNS: tuple[Column, ...] = (
         "table--quiet",
         64,
     ),
-    Column("seed", "seed", 4, lambda r: str(r.get("seed", "")), lambda r: r.get("seed"), right=True),
+    Column("seed", "seed", 4, _seed, lambda r: r.get("seed"), right=True),
+    Column("knobs", "main knobs", 0, say.knobs, say.knobs, "table--quiet", 104, least=16),
     Column(
         "progress",
         "progress",
@@ -50,29 +81,39 @@ COLUMNS: tuple[Column, ...] = (
         "last",
         "bal.acc",
         7,
-        lambda r: _value(say.last(r)),
-        say.last,
+        lambda r: _value(r, say.last),
+        lambda r: _number(r, say.last),
         right=True,
         descends=True,
     ),
     Column(
-        "best", "at best", 7, lambda r: _value(say.best(r)), say.best, needs=100, right=True, descends=True
+        "best",
+        "at best",
+        7,
+        lambda r: _value(r, say.best),
+        lambda r: _number(r, say.best),
+        needs=88,
+        right=True,
+        descends=True,
     ),
     Column(
         "age",
         "age",
         6,
-        lambda r: text.ago(r.get("created", "")),
+        _age,
         lambda r: r.get("order"),
         "table--quiet",
         right=True,
         descends=True,
     ),
+    Column("device", "device", 6, say.device, lambda r: say.device(r) or None, "table--quiet", 96),
 )
+SPREAD_WIDTH = 14  # cells of `0.8213 ±0.0207`
+_IN_GROUPS = ("name", "seed", "last", "best", "age", "progress")
 
 
 class RunsTable(Table):
-    """Runs as lines, sorted by a column."""
+    """Runs as lines, sorted by a column; or grouped by study, with mean ± sd over seeds."""
 
     DEFAULT_CSS = """
     RunsTable > .runs-table--queued { color: $text-muted; }
@@ -100,26 +141,90 @@ class RunsTable(Table):
         ),
         Binding("s", "sort", "sort", id="runs.sort", tooltip="Sort by the next column."),
         Binding("S", "turn", "reverse", show=False, id="runs.turn", tooltip="Reverse the order."),
+        Binding("v", "group", "group", id="runs.group", tooltip="Group by study, with mean ± sd over seeds."),
+        Binding(
+            "right", "open_group(True)", show=False, id="runs.unfold", tooltip="Show what is in a group."
+        ),
+        Binding("left", "open_group(False)", show=False, id="runs.fold", tooltip="Hide what is in a group."),
     ]
+
+    class Arranged(Message):
+        """The user changed order or grouping."""
 
     def __init__(self, columns: Sequence[Column] = COLUMNS, *, id: str | None = None) -> None:
         super().__init__(columns, id=id)
         self.sort_key = "age"
+        self.grouped = False
+        self.toggled: set[str] = set()
+        self.hidden: set[str] = set()
+        self._runs: list[Row] = []
         self._has_best = False
 
     # What it shows
 
+    @property
+    def run(self) -> Row | None:
+        """The run under the cursor; None on a group."""
+        row = self.row
+        return None if row is None or "group" in row else row
+
+    @property
+    def group(self) -> Group | None:
+        """The group under the cursor."""
+        return None if self.row is None else self.row.get("group")
+
+    @property
+    def chosen(self) -> list[Row]:
+        """The marked runs; without marks the one under the cursor, or all of the group under it."""
+        if self.marks:
+            return [row for row in self._runs if row["id"] in self.marks]
+        if self.group is not None:
+            return list(self.group.runs)
+        return [self.run] if self.run else []
+
+    def update(self, rows: Mapping[str, Row]) -> None:
+        super().update(rows)
+        if self.rows is not self._runs:
+            self._runs = [rows.get(row["id"], row) for row in self._runs]
+
+    def is_marked(self, row: Row) -> bool:
+        group = row.get("group")
+        return super().is_marked(row) if group is None else all(r["id"] in self.marks for r in group.runs)
+
     def measure(self) -> None:
         super().measure()
-        self._has_best = any(row.get("best") for row in self.rows[:MEASURED])
+        self._has_best = any(row.get("best") for row in self._runs[:MEASURED])
 
     def shown_columns(self, width: int) -> list[Column]:
-        return [c for c in super().shown_columns(width) if c.key != "best" or self._has_best]
+        # Columns that were put away leave their room to those that need more of it.
+        room = width + sum(c.width + GAP for c in self.columns if c.key in self.hidden)
+        shown = [c for c in super().shown_columns(room) if c.key not in self.hidden]
+        shown = [c for c in shown if c.key != "best" or self._has_best]
+        if not self.grouped:
+            return shown
+        return [
+            replace(c, width=SPREAD_WIDTH) if c.key in ("last", "best") else c
+            for c in shown
+            if c.key != "study"
+        ]
+
+    def hide(self, key: str, *, not_hidden: bool = False) -> None:
+        """Put a column away, or show it again."""
+        self.hidden = self.hidden - {key} if not_hidden else self.hidden | {key}
+        self.refresh()
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
+        self._runs = list(rows)
+        if self.grouped:
+            return arrange(self._runs, self.toggled, self._sorted)
+        return self._sorted(self._runs)
+
+    def _sorted(self, rows: list[Row]) -> list[Row]:
         if self.sort_key == "age" and self.descending:
-            return list(rows)  # as they come
+            return rows  # as they come
         column = next(c for c in self.columns if c.key == self.sort_key)
+        if rows and "group" in rows[0] and column.key not in ("name", "last", "best"):
+            return rows[::-1] if self.sort_key == "age" else rows
         have: list[Row] = []
         lack: list[Row] = []
         for row in rows:
@@ -129,6 +234,39 @@ class RunsTable(Table):
         return have + lack
 
     # Keys
+
+    def action_open(self) -> None:
+        if self.group is None:
+            super().action_open()
+        else:
+            self._toggle(self.group)
+
+    def action_mark(self) -> None:
+        if self.group is None:
+            super().action_mark()
+            return
+        ids = {row["id"] for row in self.group.runs}
+        self.marks = self.marks - ids if ids <= self.marks else self.marks | ids
+        self.refresh()
+        self._go(self._cursor + 1)
+        self._tell(always=True)
+
+    def action_group(self) -> None:
+        self.grouped = not self.grouped
+        self.show(self._runs)
+        self.post_message(self.Arranged())
+
+    def action_open_group(self, opened: bool) -> None:
+        group = self.group
+        if group is not None and group.opened != opened:
+            self._toggle(group)
+        elif group is None and self.run is not None and self.grouped and not opened:
+            self.select(self.run["groups"][1])
+
+    def _toggle(self, group: Group) -> None:
+        self.toggled.symmetric_difference_update({group.key})
+        self.show(self._runs)
+        self._tell(always=True)
 
     def action_sort(self) -> None:
         keys = [column.key for column, _ in self._layout()]
@@ -142,7 +280,8 @@ class RunsTable(Table):
     def sort_by(self, key: str, *, descending: bool) -> None:
         """Sort by a column."""
         self.sort_key, self.descending = key, descending
-        self.show(self.rows)
+        self.show(self._runs)
+        self.post_message(self.Arranged())
 
     def heading_clicked(self, column: Column | None) -> None:
         if column is not None:
@@ -151,12 +290,37 @@ class RunsTable(Table):
 
     # Lines
 
+    def heading_of(self, row: Row, style: Callable[[str], Style]) -> list[Segment] | None:
+        group = row.get("group")
+        if group is None or group.level:
+            return None
+        return [
+            Segment(_name(row), style("table--accent")),
+            Segment(f"   {text.plural(len(group.runs), 'run')}: {group.states()}", style("table--quiet")),
+        ]
+
     def cells(self, row: Row, column: Column, width: int, style: Callable[[str], Style]) -> list[Segment]:
+        group = row.get("group")
+        if group is not None:
+            return self._of_group(group, row, column, width, style)
+        if column.key == "name" and self.grouped:
+            return [Segment(cell(f"      {say.name(row)}", width), style(column.style))]
         if column.key == "state":
             return [Segment(cell(row["state"], width), style(f"runs-table--{row['state']}"))]
         if column.key == "progress":
             return self._progress(row, width, style)
         return super().cells(row, column, width, style)
+
+    def _of_group(
+        self, group: Group, row: Row, column: Column, width: int, style: Callable[[str], Style]
+    ) -> list[Segment]:
+        shown = column.show(row) if column.key in _IN_GROUPS else ""
+        name = column.style
+        if column.key == "progress":
+            shown = group.states()
+        elif column.key in ("name", "last", "best"):
+            name = "table--strong"
+        return [Segment(cell(shown, width, column.right), style(name))]
 
     def _progress(self, row: Row, cells: int, style: Callable[[str], Style]) -> list[Segment]:
         share = say.share(row)

@@ -191,6 +191,10 @@ class Table(ScrollView, can_focus=True):
         self.marks.clear()
         self.refresh()
 
+    def is_marked(self, row: Row) -> bool:
+        """Whether a line shows a mark."""
+        return row["id"] in self.marks
+
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
         """Return rows in the order in which they are shown."""
         return list(rows)
@@ -347,16 +351,23 @@ class Table(ScrollView, can_focus=True):
         def style(component: str) -> Style:
             return self.get_component_rich_style(component) + back
 
-        marked = row["id"] in self.marks
+        marked = self.is_marked(row)
         segments = [
             Segment("▌" if cursor else " ", style("table--edge")),
             Segment("● " if marked else "  ", style("table--mark")),
         ]
+        heading = self.heading_of(row, style)
+        if heading is not None:
+            return Strip([*segments, *heading]).crop_extend(0, width, back)
         for number, (column, cells) in enumerate(self._layout()):
             if number:
                 segments.append(Segment(" " * GAP, back))
             segments += self.cells(row, column, cells, style)
         return Strip(segments).crop_extend(0, width, back)
+
+    def heading_of(self, row: Row, style: Callable[[str], Style]) -> list[Segment] | None:
+        """Return the whole of a line that has no columns; None: it has."""
+        return None
 
     def cells(self, row: Row, column: Column, width: int, style: Callable[[str], Style]) -> list[Segment]:
         """Return a cell, exactly `width` cells wide."""
