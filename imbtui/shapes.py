@@ -68,6 +68,11 @@ def mapping(value: Any) -> bool:
     return isinstance(value, Mapping)
 
 
+def knobs(value: Any) -> bool:
+    """Texts and numbers by name."""
+    return isinstance(value, Mapping) and all(text(part) or number(part) for part in value.values())
+
+
 def list_of(shape: Shape) -> Shape:
     return lambda value: isinstance(value, list) and all(map(shape, value))
 
@@ -99,6 +104,7 @@ SUBMIT: Mapping[str, Shape] = {
     "paper": text,
     "arm": optional(text),
     "point": mapping,
+    "knobs": knobs,
     "seed": count,
     "digest": text,
     "settings": text,
