@@ -33,6 +33,7 @@ REQUIRED: dict[str, str] = {
 GAUSSIAN = ["dataset.name=gaussian_mixture"]
 GROUPS = [*GAUSSIAN, "dataset.form=groups"]
 SURROUNDINGS: dict[str, list[str]] = {
+    "rademacher": ["dataset.protocol=classes"],
     "binary_vs": GAUSSIAN,
     "group_vs": GROUPS,
     "group_vs_official": GROUPS,
