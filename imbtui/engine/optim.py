@@ -95,7 +95,10 @@ def decay_at(schedule: Schedule, t: Tick) -> float:
     if schedule.name == "inverse_sqrt":
         elapsed = t.step // schedule.scale if schedule.stepwise else t.step / schedule.scale
         return 1 / math.sqrt(1 + elapsed)
-    passed = sum(t.reached(milestone) for milestone in schedule.milestones)
+    if schedule.name == "step":
+        passed = t.step // max(1, t.step_of(schedule.every))
+    else:
+        passed = sum(t.reached(milestone) for milestone in schedule.milestones)
     if isinstance(schedule.factor, list):
         return schedule.factor[passed - 1] if passed else 1.0
     return schedule.factor**passed

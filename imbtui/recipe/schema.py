@@ -163,21 +163,23 @@ class Schedule(Table):
     """`[schedule]`: the learning rate as a closed formula of time.
 
     Attributes:
-        name: `multistep` (with no milestones: constant), `cosine` (to 0 at the end), `inverse_sqrt`
-            (lr / sqrt(1 + step / scale)).
+        name: `multistep` (with no milestones: constant), `step` (a drop after every interval `every`),
+            `cosine` (to 0 at the end), `inverse_sqrt` (lr / sqrt(1 + step / scale)).
         warmup_epochs: linear warm-up: epoch e of the first ones runs at lr * (e + 1) / warmup_epochs.
         warmup: linear warm-up per step until this point in time, on top of the rest.
         milestones: points in time of the drops, ascending.
-        factor: multiplied at each milestone; or a list: the factor in force from each milestone on.
+        factor: multiplied at each drop; or a list: the factor in force from each milestone on.
+        every: interval between the drops of `step`.
         scale: steps after which `inverse_sqrt` has fallen to 1 / sqrt(2).
         stepwise: `inverse_sqrt` falls once every `scale` steps instead of with every one.
     """
 
-    name: Literal["multistep", "cosine", "inverse_sqrt"] = "multistep"
+    name: Literal["multistep", "step", "cosine", "inverse_sqrt"] = "multistep"
     warmup_epochs: NonNegativeInt = 0
     warmup: WhenField = 0
     milestones: list[WhenField] = Field(default=[])
     factor: Positive | list[Positive] = 0.1
+    every: Annotated[int | str, BeforeValidator(_check_span)] = 1
     scale: Count = 512
     stepwise: bool = False
 

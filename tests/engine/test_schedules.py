@@ -39,6 +39,18 @@ def test_a_single_factor_multiplies_at_each_milestone() -> None:
     assert [lr_at(schedule, 1.0, tick(s)) for s in (9, 10, 19, 20)] == [1.0, 0.5, 0.5, 0.25]
 
 
+def test_drops_after_every_interval() -> None:
+    """zhang2017 §4: x0.95 every epoch; arpit2017 §3: halved every 15."""
+    daily, rare = Schedule(name="step", factor=0.95), Schedule(name="step", factor=0.5, every=15)
+    assert [lr_at(daily, 1.0, tick(s)) for s in (9, 10, 35)] == pytest.approx([1, 0.95, 0.95**3])
+    assert [lr_at(rare, 1.0, tick(s)) for s in (149, 150, 300)] == [1, 0.5, 0.25]
+
+
+def test_a_list_of_factors_is_for_milestones() -> None:
+    with pytest.raises(ValueError, match="one factor a milestone"):
+        Schedule(name="step", factor=[0.5])
+
+
 def test_cosine_inverse_sqrt_and_step_wise_warm_up() -> None:
     assert lr_at(Schedule(name="cosine"), 1.0, tick(1000)) == pytest.approx(0.5)
     assert lr_at(Schedule(name="inverse_sqrt", scale=100), 1.0, tick(300)) == pytest.approx(0.5)

@@ -28,9 +28,9 @@ def test_fitted_random_signs_have_complexity_one(make_runs: MakeRuns, train: Tra
         'corruptions.label_noise={kind = "uniform", rate = 1.0}',
         "corruptions.subset.n=20",
         "augmentation.input_noise=0.0",
-        "train.epochs=40",
-        "train.evaluate_every=40",
-        "probes.rademacher.every=40",
+        "train.epochs=400",
+        "train.evaluate_every=400",
+        "probes.rademacher.every=400",
     )
     metrics = train(run)["metrics"]
     assert metrics["rademacher/complexity"] == pytest.approx(2 * metrics["train/accuracy"] - 1)
