@@ -31,6 +31,7 @@ STYLES = {
     "did not hold": "red",
     "undecided": "yellow",
     "not run": "dim",
+    "no recipe yet": "dim",
 }
 _GAP = 2
 
@@ -179,6 +180,7 @@ def _row(columns: Sequence[Column], cells: Sequence[str | Text], widths: Sequenc
         whole.append_text(text)
         if position < last:
             whole.append(" " * (_GAP + (0 if column.right else space)))
+    whole.rstrip()
     return whole
 
 

@@ -11,6 +11,8 @@ from imbtui.cli import options, output
 from imbtui.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from imbtui.report.papers import Number, PaperReport
 
 EXAMPLES = ("imbtui papers", "imbtui papers cao2019", "imbtui papers --json")
@@ -40,18 +42,37 @@ def command(
 
 
 def _print_all(reports: Sequence[PaperReport]) -> None:
-    firsts = [report.first_number for report in reports]
-    output.table(
-        [
-            output.Column("paper", [report.paper.slug for report in reports]),
-            output.Column("verdict", [output.state(report.verdict) for report in reports]),
-            output.Column("recipes", [str(len(report.recipes)) for report in reports], 2, right=True),
-            output.Column("reported", [_reported(number) for number in firsts], 1, right=True),
-            output.Column("measured", [_measured(number) for number in firsts], 1, right=True),
-            output.Column("title", [report.paper.title for report in reports], 3, shrink=True),
-        ]
-    )
+    from rich.text import Text
+
+    from imbtui import text
+    from imbtui.report.table import FROM_MEMORY
+
+    numbers = [report.headline for report in reports]
+    columns = [
+        output.Column("paper", [report.paper.slug for report in reports]),
+        output.Column("claim", [report.paper.gist for report in reports], 2),
+        output.Column("verdict", [_verdict(report) for report in reports]),
+        output.Column("held", [report.held or "-" for report in reports], right=True),
+        output.Column("recipes", [str(len(report.recipes)) for report in reports], 3, right=True),
+        output.Column("last run", [text.ago(report.last_run) or "-" for report in reports], 1, right=True),
+        output.Column("reported", [_reported(number) for number in numbers], right=True),
+        output.Column("measured", [_measured(number) for number in numbers], right=True),
+        output.Column("of", [number.of if number else "" for number in numbers], 4, shrink=True),
+    ]
+    (heading, *rows), left_out = output.arrange(columns, output.console().width)
+    output.line(heading)
+    for report, row in zip(reports, rows, strict=True):
+        output.line(row)
+        if "claim" in left_out:
+            output.line(Text(f"  {report.paper.gist}", style="dim"))
+    if any(number is not None and not number.verified for number in numbers):
+        output.line(Text(f"{FROM_MEMORY} from memory, not checked against the paper", style="dim"))
     output.say("`imbtui papers PAPER` tells more of one.")
+
+
+def _verdict(report: PaperReport) -> Text:
+    """Return its verdict; where there is nothing to judge, why."""
+    return output.state(report.verdict if report.studies else report.progress)
 
 
 def _reported(number: Number | None) -> str:
@@ -67,13 +88,14 @@ def _print_one(report: PaperReport) -> None:
     from imbtui.cli import conclude
     from imbtui.report.table import FROM_MEMORY
 
+    when = text.ago(report.last_run)
     output.heading(report.paper.title)
     output.line(report.paper.claim)
     output.line()
     output.fields(
         [
             ("recipes", ", ".join(report.recipes) or "none yet"),
-            ("runs", report.progress),
+            ("runs", report.progress + (f", last {when}" if when else "")),
             ("verdict", output.state(report.verdict)),
         ]
     )
@@ -84,9 +106,7 @@ def _print_one(report: PaperReport) -> None:
         output.line()
         output.table(
             [
-                output.Column("study", [n.study for n in report.numbers], 2),
-                output.Column("where", [text.point(n.where) for n in report.numbers], shrink=True),
-                output.Column("metric", [n.metric for n in report.numbers], 1),
+                output.Column("number", [n.of for n in report.numbers], shrink=True),
                 output.Column("reported", [_reported(n) for n in report.numbers], right=True),
                 output.Column("measured", [_measured(n) for n in report.numbers], right=True),
             ]

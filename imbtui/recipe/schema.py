@@ -375,13 +375,14 @@ class Claim(Table):
 
 
 class Reported(Table):
-    """`[[reported]]`: a number of the paper."""
+    """`[[reported]]`: a number of the paper; `headline`: the one that stands for it in a list of papers."""
 
     where: dict[str, Any]
     metric: str
     value: float
     source: str
     confidence: Literal["verified", "memory"]
+    headline: bool = False
 
 
 class Document(Table):

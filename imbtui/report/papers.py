@@ -18,7 +18,7 @@ from imbtui.recipe.overrides import flatten
 from imbtui.report.spread import Spread, number, spread
 from imbtui.report.studies import Record, newest, views_of
 from imbtui.report.table import FROM_MEMORY
-from imbtui.verdict import Verdict, judge_study, overall
+from imbtui.verdict import HELD, Verdict, judge_study, overall
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Number:
         value: as reported, of `metric`.
         verified: it was checked against the source; otherwise it is from memory.
         source: where in the paper it stands.
+        headline: its recipe says that it stands for the paper.
         measured: over seeds, after the last epoch; None: no run has finished.
     """
 
@@ -40,6 +41,7 @@ class Number:
     value: float
     verified: bool
     source: str
+    headline: bool
     measured: Spread | None
 
     def reported_text(self) -> str:
@@ -47,8 +49,18 @@ class Number:
         return number(self.value) + ("" if self.verified else FROM_MEMORY)
 
     def measured_text(self) -> str:
-        """Return `0.298 ± 0.011`, or `-` where no run has finished."""
-        return "-" if self.measured is None else self.measured.text()
+        """Return `0.298 ± 0.011 (n=3)`, or `-` where no run has finished."""
+        return "-" if self.measured is None else f"{self.measured.text()} (n={self.measured.n})"
+
+    @property
+    def of(self) -> str:
+        """What it is a number of, without the paper's slug: `cifar10-lt, CDT, ratio = 100: test/error`."""
+        study = self.study.partition("/")[2] or self.study
+        conditions = [
+            str(value) if key == "arm" else f"{key.rpartition('.')[2]} = {value}"
+            for key, value in flatten(self.where).items()
+        ]
+        return f"{', '.join([study, *conditions])}: {self.metric}"
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,7 @@ class StudyReport:
         variant: of its newest submission; empty: never submitted.
         states: how many of its runs are in which state (`never run` among them).
         verdicts: one for each claim; empty for a study that was never submitted.
+        last_run: when the newest of its runs was started or, not started yet, submitted; empty without any.
         trouble: why its recipe cannot be read; empty when it can.
     """
 
@@ -71,6 +84,7 @@ class StudyReport:
     variant: str = ""
     states: Mapping[str, int] | None = None
     verdicts: tuple[Verdict, ...] = ()
+    last_run: str = ""
     trouble: str = ""
 
     @property
@@ -104,6 +118,17 @@ class PaperReport:
         return overall(self.verdicts)
 
     @property
+    def held(self) -> str:
+        """How many asserted claims of its submitted studies are held: `5 of 6`; empty without any."""
+        asserted = [one for one in self.verdicts if one.asserted]
+        return f"{sum(one.verdict == HELD for one in asserted)} of {len(asserted)}" if asserted else ""
+
+    @property
+    def last_run(self) -> str:
+        """When the newest of its runs was started, as ISO 8601; empty without any."""
+        return max((study.last_run for study in self.studies), default="")
+
+    @property
     def progress(self) -> str:
         """How much of its submitted studies has run; `no recipe yet` where there is nothing to run."""
         if not self.studies:
@@ -112,10 +137,10 @@ class PaperReport:
         return _progress(sum((Counter(study.states) for study in submitted), Counter()))
 
     @property
-    def first_number(self) -> Number | None:
-        """Its first number that was measured too, else its first one."""
-        measured = (one for one in self.numbers if one.measured is not None)
-        return next(measured, self.numbers[0] if self.numbers else None)
+    def headline(self) -> Number | None:
+        """The number that stands for it: measured before not measured, a headline before others."""
+        ranked = sorted(self.numbers, key=lambda one: (one.measured is None, not one.headline))
+        return ranked[0] if ranked else None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON document; `reported` and `measured` go together by position."""
@@ -125,6 +150,8 @@ class PaperReport:
             "claim": self.paper.claim,
             "recipes": list(self.recipes),
             "verdict": self.verdict,
+            "progress": self.progress,
+            "last_run": self.last_run or None,
             "reported": [
                 {
                     "study": one.study,
@@ -177,6 +204,7 @@ def report_papers(
 def _study(
     name: str, record: Record, members: Sequence[Member], submitted: bool, views: Mapping[str, Any]
 ) -> StudyReport:
+    runs = [views[m["digest"]] for m in record.get("members", []) if m["digest"] in views]
     return StudyReport(
         name,
         str(record.get("title", "")),
@@ -184,6 +212,7 @@ def _study(
         str(record.get("variant", "")) if submitted else "",
         Counter(member.state for member in members),
         tuple(judge_study(record, views)) if submitted else (),
+        max((one.started or one.created for one in runs), default=""),
     )
 
 
@@ -203,6 +232,7 @@ def _numbers(name: str, record: Record, members: Sequence[Member]) -> list[Numbe
                 table["value"],
                 table["confidence"] == "verified",
                 table["source"],
+                bool(table.get("headline")),
                 measured,
             )
         )

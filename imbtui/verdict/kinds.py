@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imbtui.errors import UserError
-from imbtui.metrics import parse_comparison
+from imbtui.metrics import NAME, parse_comparison
 from imbtui.verdict import expression
 from imbtui.verdict.sample import Conditions, Sample, Undecided, is_number
 from imbtui.verdict.statistics import ALPHA, Mean, more_often, share_difference_bounds, slope
@@ -121,10 +121,15 @@ def bound(claim: Claim, sample: Sample) -> Evidence:
         value,
         sign,
         magnitude=_size(a.values()),
-        wants=f"{_named(conditions) or claim.metric} {'>' if sign > 0 else '<'} {value:g}",
+        wants=f"{_named(conditions) or _short(claim.metric)} {'>' if sign > 0 else '<'} {value:g}",
         test="t test, one-sided",
         agreeing_from=value,
     )
+
+
+def _short(metric: str) -> str:
+    """Return a metric's name; an expression, which the claim says in words, is its value."""
+    return metric if NAME.fullmatch(metric) else "value"
 
 
 def trend(claim: Claim, sample: Sample) -> Evidence:

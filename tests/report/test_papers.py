@@ -58,9 +58,9 @@ def test_its_runs_are_counted_measured_and_judged(
     mine = next(study for study in report.studies if study.name == "mine")
     assert report.verdict == mine.verdicts[0].verdict == "held"
     assert "0.905" in mine.verdicts[0].figures() and "n = 2" in mine.verdicts[0].figures()
-    assert report.first_number is not None and report.first_number.study == "mine"
-    assert report.first_number.reported_text() == "0.660†"
-    assert report.first_number.measured_text() == "0.905 ± 0.007"
+    assert report.headline is not None and report.headline.study == "mine"
+    assert report.headline.reported_text() == "0.660†"
+    assert report.headline.measured_text() == "0.905 ± 0.007 (n=2)"
 
 
 def test_a_recipe_that_cannot_be_read_says_so(
