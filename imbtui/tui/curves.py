@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imbtui import shapes
-from imbtui.metrics import parse_row
 
 FIRST_FAMILIES = (
     "balanced_accuracy",
@@ -128,6 +127,8 @@ class Reader:
         return new
 
     def _rows(self, lines: Iterable[bytes], new: Curves) -> Iterator[dict[str, Any]]:
+        from imbtui.metrics import parse_row  # not before the first frame
+
         for line in lines:
             if not line:
                 continue

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from imbtui.tui.machine import GIB, Machine
 from imbtui.tui.messages import Row
 
-LEAST_PLACE = 14  # cells that a place is shortened to at most
+LEAST_PLACE = 24  # cells that a place is shortened to at most
 
 
 class Head(Widget):
