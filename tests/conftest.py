@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -38,6 +40,21 @@ def data_root(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip("no real data: set IMBTUI_DATA to a folder in torchvision's layout")
     monkeypatch.setenv("IMBTUI_DATA", str(root))
     return root
+
+
+@pytest.fixture(scope="session")
+def load_benchmark() -> Callable[[str], ModuleType]:
+    """`load_benchmark("index")` is tests/benchmarks/index.py."""
+
+    def load(name: str) -> ModuleType:
+        path = REPOSITORY / "tests" / "benchmarks" / f"{name}.py"
+        specification = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
+        assert specification is not None and specification.loader is not None
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+        return module
+
+    return load
 
 
 MakeRuns = Callable[..., list[RunPaths]]

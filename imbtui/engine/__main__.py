@@ -9,6 +9,7 @@ rank does the runs in turn.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -32,7 +33,7 @@ def main(arguments: list[str]) -> int:
         if os.getppid() != launcher:
             return 1  # the worker ends a launch without its launcher: a run begun now would be lost
         if not session.is_done(run):
-            failed += _train_in_child(run, session.provenance(_source_folder(run)))
+            failed += _train_in_child(run, _provenance(_source_folder(run)))
     return 1 if failed else 0
 
 
@@ -54,7 +55,7 @@ def _train_together(runs: list[RunPaths]) -> int:
         if rank:
             session.register(run, rank, attempt)
         _redirect(run.log)
-        failed += _train(run, attempt, stop_flag, session.provenance(_source_folder(run)))
+        failed += _train(run, attempt, stop_flag, _provenance(_source_folder(run)))
     # Left to the interpreter's exit, the group's threads abort the process.
     torch.distributed.destroy_process_group()
     return 1 if failed else 0
@@ -113,6 +114,12 @@ def _redirect(log: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+@functools.cache
+def _provenance(folder: Path) -> dict[str, Any]:
+    """Return what the results depend on beside their recipes: once, since the code was imported once."""
+    return session.provenance(folder)
 
 
 def _source_folder(run: RunPaths) -> Path:

@@ -11,6 +11,14 @@ from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive, Ra
 WhenField = Annotated[int | str, BeforeValidator(check_when)]
 
 
+def _check_executor(value: Any) -> Any:
+    if value == "slurm":
+        raise ValueError(
+            'this must be "local" (under SLURM, make `imbtui run --here RECIPE` the job\'s command)'
+        )
+    return value
+
+
 def _check_interval(value: Any) -> int | str | list[int | str]:
     if isinstance(value, list) and value:
         return [_check_span(when) for when in value]
@@ -264,7 +272,7 @@ class Launch(Table):
     processes: Count = 1
     gpus: list[NonNegativeInt] | Literal["cpu"] | None = None
     memory: Positive | None = None
-    executor: Literal["local", "slurm"] = "local"
+    executor: Annotated[Literal["local"], BeforeValidator(_check_executor)] = "local"
     retries: NonNegativeInt = 0
     grace: Positive = 30.0
 

@@ -48,6 +48,7 @@ WRONG: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
     "a seed twice": (None, ("--seeds", "1,1"), ("twice",)),
     "a GPU that is not there": (None, ("--gpus", "63"), ("no GPU 63", "--cpu")),
     "a GPU that is not there, in the recipe": (GOOD + "[launch]\ngpus = [63]\n", (), ("no GPU 63",)),
+    "SLURM": (GOOD + "[launch]\nexecutor = 'slurm'\n", (), ("launch.executor", '"local"', "--here")),
     "GPUs that are none": (None, ("--gpus", "all"), ('"all"',)),
     "GPUs and no GPU": (None, ("--gpus", "0", "--cpu"), ("--gpus or --cpu",)),
     "code from outside": (GOOD + "[loss]\nname = 'os.path:join'\n", (), ("outside", "--allow-plugins")),

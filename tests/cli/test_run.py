@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import index, store, worker
+from imbtui import index, queue, store, worker
 from imbtui.paths import RunPaths, RunsPaths
 
 Call = Callable[..., Any]
@@ -98,46 +98,40 @@ def test_a_run_that_was_finished_before_is_reused_and_said_so(
     assert not worker.held(runs)
 
 
-def test_here_trains_in_this_process(call: Call, recipe: Path, runs: RunsPaths) -> None:
+def test_here_trains_in_this_process_and_a_failed_run_exits_with_1(
+    call: Call, recipe: Path, runs: RunsPaths
+) -> None:
     """In a process of its own all the same: torch would stay imported in this one."""
+    impossible = recipe.with_name("impossible.toml")
+    impossible.write_text(recipe.read_text().replace("n_max = 120", "n_max = 100000"))
     answer = subprocess.run(
-        [*COMMAND, "run", str(recipe), "--here", "--cpu", "--json"],
+        [*COMMAND, "run", str(recipe), str(impossible), "--here", "--cpu", "--json"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert answer.returncode == 0, answer.stderr
+    assert answer.returncode == 1, answer.stderr
+    assert "failed: " in answer.stderr
+    assert "Traceback" not in answer.stderr
     document = json.loads(answer.stdout)
-    assert [row["state"] for row in document["runs"]] == ["finished"] * 4
-    assert all(row["metrics"]["test/balanced_accuracy"] > 0 for row in document["runs"])
-    (verdict,) = document["verdict"]
-    assert verdict["says"] == "LDAM above CE"
-    assert verdict["n"] == 2
+    finished, failed = document["runs"][:4], document["runs"][4:]
+    assert [row["state"] for row in finished] == ["finished"] * 4
+    assert [row["state"] for row in failed] == ["failed"] * 4
+    assert all(row["metrics"]["test/balanced_accuracy"] > 0 for row in finished)
+    assert [(v["says"], v["verdict"], v["n"]) for v in document["verdict"][1:]] == [
+        ("LDAM above CE", "not run", 0)
+    ]
+    assert document["verdict"][0]["n"] == 2
     assert not (runs.root / ".launches").exists()
     assert not worker.held(runs)
     for view in views(runs):
         assert view.here
-        assert json.loads(view.path.state.read_text())["how"] == "finished"
-
-
-IMPOSSIBLE = ("--seeds", "0", "--set", "corruptions.long_tail.n_max=100000")
-
-
-def test_a_failed_run_here_exits_with_1_and_shows_why(call: Call, recipe: Path, runs: RunsPaths) -> None:
-    answer = subprocess.run(
-        [*COMMAND, "run", str(recipe), "--here", "--cpu", *IMPOSSIBLE],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 1
-    assert "failed" in answer.stderr
-    assert "Traceback" not in answer.stderr
-    assert {view.state for view in views(runs)} == {"failed"}
+        assert json.loads(view.path.state.read_text())["how"] == view.state
 
 
 @pytest.mark.usefixtures("clean_end")
 def test_run_queues_follows_and_concludes(call: Call, recipe: Path, runs: RunsPaths) -> None:
+    queue.set_slots(runs, 1)  # one launch carries all four: launching takes seconds
     answer = call("run", str(recipe), "--cpu")
     assert answer.code == 0, answer.err
     found = views(runs)
@@ -193,7 +187,8 @@ LONG = ("--set", "train.epochs=100000", "--seeds", "0", "--cpu")
 
 @pytest.mark.usefixtures("clean_end")
 def test_interrupts_and_hang_ups(call: Call, recipe: Path, runs: RunsPaths) -> None:
-    """One story, since launching takes seconds: detach, join, hang up, stop, resume, leave."""
+    """One story and one launch, since launching takes seconds: detach, join, hang up, stop, resume, leave."""
+    queue.set_slots(runs, 1)
     answer = call("run", str(recipe), "--detach", *LONG)
     assert answer.code == 0
     ids = [line.split()[0] for line in answer.out.splitlines()]
@@ -216,6 +211,12 @@ def test_interrupts_and_hang_ups(call: Call, recipe: Path, runs: RunsPaths) -> N
     os.killpg(follower.pid, signal.SIGHUP)
     assert follower.wait(PATIENCE) == -signal.SIGHUP
     assert store.read(first).state == "running"
+
+    # A new shell follows the log of what goes on.
+    log = subprocess.Popen(
+        [*COMMAND, "logs", "-f", "@last"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     assert len(store.list_ids(runs)) == 2, "equal runs under way are joined"
 
     # Ctrl-C in the terminal of somebody who only joined leaves the runs to their owner.
@@ -228,6 +229,9 @@ def test_interrupts_and_hang_ups(call: Call, recipe: Path, runs: RunsPaths) -> N
     assert call("stop", first.id, second.id).code == 0
     wait_for(lambda: store.read(first).state == "stopped" and store.read(second).state == "stopped")
     assert store.read(first).steps, "it was under way"
+    out, err = log.communicate(timeout=PATIENCE)
+    assert log.returncode == 0, out + err
+    assert f"{second.id} stopped" in err
     answer = call("run", str(recipe), "--dry-run", "--json", *LONG)
     assert {row["status"] for row in answer.document["runs"]} == {"new"}
 
@@ -240,6 +244,7 @@ def test_interrupts_and_hang_ups(call: Call, recipe: Path, runs: RunsPaths) -> N
 def test_interrupting_ones_own_runs_stops_them_with_a_checkpoint(
     call: Call, recipe: Path, runs: RunsPaths
 ) -> None:
+    queue.set_slots(runs, 1)
     follower = subprocess.Popen(
         [*COMMAND, "run", str(recipe), *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

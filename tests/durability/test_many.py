@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import time
@@ -16,7 +15,6 @@ from imbtui import index, queue, store
 from imbtui.paths import RunPaths, RunsPaths
 
 MakeRuns = Callable[..., list[RunPaths]]
-BENCHMARK = Path(__file__).parent.parent / "benchmarks" / "index.py"
 
 SUBMITTER = """
 import sys
@@ -84,12 +82,8 @@ def test_many_submitters_at_once_lose_nothing_and_readers_read(
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    specification = importlib.util.spec_from_file_location("index_benchmark", BENCHMARK)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return load_benchmark("index")
 
 
 def test_a_thousand_runs_are_rebuilt_in_less_than_five_seconds(
