@@ -30,6 +30,15 @@ def outcome(view: RunView) -> str:
     return ", ".join(parts)
 
 
+def matrices(values: Mapping[str, Any]) -> dict[str, list[list[float]]]:
+    """Return the metrics that are a matrix each, such as an estimated transition matrix."""
+    return {
+        name: value
+        for name, value in values.items()
+        if isinstance(value, list) and value and all(isinstance(row, list) for row in value)
+    }
+
+
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
     """Return the metrics that are one number each."""
     return {

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from imbtui.store import RunView
 
+MATRIX_LIMIT = 12
 EXAMPLES = ("imbtui show @last", "imbtui show 3 --json")
 LOG_LINES = 8
 _SPLITS = ("test", "val", "train")
@@ -27,6 +28,7 @@ def command(run: options.Run, runs: options.Runs = None, json: options.Json = Fa
         return
     _print_facts(view)
     _print_metrics(view)
+    _print_matrices(view)
     _print_recipe(view)
     if view.state in ("failed", "crashed"):
         print_log_end(view)
@@ -125,6 +127,21 @@ def _print_metrics(view: RunView) -> None:
     if others:
         output.line()
         output.fields(others)
+
+
+def _print_matrices(view: RunView) -> None:
+    """Print metrics that are a matrix; one of more classes than a terminal has room for is in the files."""
+    from imbtui.cli.records import matrices
+
+    for name, matrix in matrices(view.metrics).items():
+        if len(matrix) > MATRIX_LIMIT:
+            continue
+        output.line()
+        output.heading(name)
+        columns = [output.Column("", [str(row) for row in range(len(matrix))], right=True)]
+        for place, cells in enumerate(zip(*matrix, strict=True)):
+            columns.append(output.Column(str(place), [f"{cell:.3f}" for cell in cells], right=True))
+        output.table(columns, everything=True)
 
 
 def _print_recipe(view: RunView) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +79,13 @@ def test_two_stages_with_the_matrix_between_them(make_runs: MakeRuns, train: Tra
     assert result["metrics"]["estimate_transition/error"] == row_l1_error(estimate, true)
     assert result["metrics"]["estimate_transition/matrix"] == kept["estimated"]
     assert len(kept["anchors"]) == 10
+    command = [sys.executable, "-m", "imbtui", "show", run.root.name, "--runs", str(run.root.parent)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    row = " ".join(["7", *(f"{value:.3f}" for value in estimate[7])])
+    assert row in [" ".join(line.split()) for line in shown.splitlines()]
+    shown = CliRunner().invoke(app, ["show", run.root.name, "--runs", str(run.root.parent)]).stdout
+    row = " ".join(["7", *(f"{value:.3f}" for value in estimate[7])])
+    assert row in [" ".join(line.split()) for line in shown.splitlines()]
     used = end_of(run, "corrected")["loss.transition"]
     np.testing.assert_array_equal(used.numpy(), estimate)
     # Labels are told with the matrix that they were drawn from, and how often each flip came out.

@@ -14,6 +14,7 @@ from imbtui import plugins
 from imbtui.engine.heads import CosineHead, make_head
 from imbtui.models.lenet_300_100 import LeNet300100
 from imbtui.models.mlp import MLP
+from imbtui.models.preact_resnet_cifar import PreActResNetCifar
 from imbtui.models.resnet_cifar import ResNetCifar, option_a_shortcut
 from imbtui.models.small_cnn import SmallCNN
 
@@ -102,6 +103,18 @@ def test_option_a_shortcut() -> None:
     torch.testing.assert_close(out[:, 8:24], x[:, :, ::2, ::2], rtol=0, atol=0)
     assert out[:, :8].abs().sum() == out[:, 24:].abs().sum() == 0
     assert option_a_shortcut(x, 1, 0) is x
+
+
+def test_preact_resnet() -> None:
+    """patrini2017 §5: depth counts 3x3 convolutions and the head; nothing follows the sum of a block."""
+    model = PreActResNetCifar((3, 32, 32), head(), depth=14)
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+    assert len(convolutions) + 1 == 14
+    x = torch.randn(2, 16, 8, 8)
+    block = model.blocks[0]
+    nn.init.zeros_(block.conv2.weight)
+    torch.testing.assert_close(block(x), x, rtol=0, atol=0)
+    assert model.blocks[2](x).shape == (2, 32, 4, 4)
 
 
 def test_he_normal_has_zero_biases() -> None:

@@ -1,0 +1,91 @@
+"""The recipes of patrini2017: the quick study is the specification's, and holds; MNIST agrees."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from imbtui import store
+from imbtui.metrics import Reader
+from imbtui.paths import RunsPaths
+from imbtui.recipe import load_study
+from imbtui.verdict import check_claims
+
+ACCURACY, ERROR = "test/accuracy", "estimate_transition/error"
+# patrini2017 §9 at asymmetric 0.4: means of an independent implementation, and how far ten seeds may be off.
+MEASURED = [
+    ("CE", ACCURACY, 0.838, 0.03),
+    ("forward, true T", ACCURACY, 0.946, 0.04),
+    ("forward, estimated T", ACCURACY, 0.902, 0.05),
+    ("forward, unfiltered T", ACCURACY, 0.862, 0.03),
+    ("backward, true T", ACCURACY, 0.897, 0.03),
+    ("backward, true T, unclipped", ACCURACY, 0.817, 0.05),
+    ("forward, estimated T", ERROR, 0.130, 0.03),
+    ("forward, unfiltered T", ERROR, 0.310, 0.04),
+]
+
+
+def test_the_quick_study_is_that_of_the_specification() -> None:
+    """patrini2017 §9."""
+    study = load_study("patrini2017/quick")
+    assert not study.warnings
+    assert len({run.digest for run in study.runs}) == len(study.runs)
+    assert {arm for arm, *_ in MEASURED} <= {run.arm for run in study.runs}
+    recipe = study.runs[0].recipe
+    assert (recipe.dataset.options["n_test"], recipe.dataset.validation) == (360, 143)
+    assert recipe.dataset.corrupt_validation
+    assert recipe.model.options["hidden"] == [128, 128]
+    assert (recipe.optimizer.name, recipe.optimizer.lr, recipe.train.epochs) == ("adagrad", 0.02, 40)
+    assert [claim.says.split(" ")[0] for claim in study.claims if claim.asserted] == ["Forward", "The"]
+    check_claims(study.record())
+
+
+OTHERS = ["rates", "symmetric", "step-size", "mnist-short", "mnist", "cifar10", "cifar100"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_other_studies_can_be_judged(name: str) -> None:
+    study = load_study(f"patrini2017/{name}")
+    assert not study.warnings
+    check_claims(study.record())
+
+
+def run_and_judge(name: str, runs: RunsPaths) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "imbtui"]
+    trained = subprocess.run(
+        [*command, "run", name, "--cpu", "--runs", str(runs.root)], capture_output=True, check=False
+    )
+    assert trained.returncode == 0, trained.stderr.decode()
+    judged = subprocess.run(
+        [*command, "verdict", name, "--strict", "--json", "--runs", str(runs.root)],
+        capture_output=True,
+        check=False,
+    )
+    assert judged.returncode == 0, json.loads(judged.stdout)
+    return json.loads(judged.stdout)
+
+
+@pytest.mark.slow
+def test_the_quick_study_holds(tmp_path: Path) -> None:
+    runs = RunsPaths(tmp_path / "runs")
+    run_and_judge("patrini2017/quick", runs)
+    reader = Reader()
+    values = defaultdict(list)
+    for run_id in store.list_ids(runs):
+        view = store.read(runs.run(run_id))
+        for arm, metric, _, _ in MEASURED:
+            if view.arm == arm:
+                values[arm, metric].append(reader.value(view, metric))
+    for arm, metric, expected, tolerance in MEASURED:
+        assert statistics.mean(values[arm, metric]) == pytest.approx(expected, abs=tolerance), (arm, metric)
+
+
+@pytest.mark.slow
+def test_forward_correction_is_ahead_on_mnist(tmp_path: Path, data_root: Path) -> None:
+    run_and_judge("patrini2017/mnist-short", RunsPaths(tmp_path / "runs"))
