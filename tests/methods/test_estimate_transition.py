@@ -83,9 +83,6 @@ def test_two_stages_with_the_matrix_between_them(make_runs: MakeRuns, train: Tra
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     row = " ".join(["7", *(f"{value:.3f}" for value in estimate[7])])
     assert row in [" ".join(line.split()) for line in shown.splitlines()]
-    shown = CliRunner().invoke(app, ["show", run.root.name, "--runs", str(run.root.parent)]).stdout
-    row = " ".join(["7", *(f"{value:.3f}" for value in estimate[7])])
-    assert row in [" ".join(line.split()) for line in shown.splitlines()]
     used = end_of(run, "corrected")["loss.transition"]
     np.testing.assert_array_equal(used.numpy(), estimate)
     # Labels are told with the matrix that they were drawn from, and how often each flip came out.
