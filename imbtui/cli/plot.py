@@ -1,4 +1,4 @@
-"""`imbtui plot`: a metric's curves, in the terminal or in a file."""
+"""`imbtui plot`: a metric's curves, or a study's arms at one point in time, in the terminal or in a file."""
 
 from __future__ import annotations
 
@@ -9,23 +9,37 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imbtui import text
 from imbtui.cli import options, output
 from imbtui.errors import UserError, did_you_mean
 from imbtui.files import printable
 
 if TYPE_CHECKING:
+    from imbtui.paths import RunsPaths
     from imbtui.plotting.braille import Series
+    from imbtui.report.figure import Point
+    from imbtui.report.groups import Group
+    from imbtui.report.spread import Spread
+    from imbtui.report.studies import Record
 
 EXAMPLES = (
     "imbtui plot @last @~1 -m test/balanced_accuracy",
-    "imbtui plot 1 2 -m train/loss --log -o loss.svg",
+    "imbtui plot cao2019/quick -m test/few_accuracy -o few.svg",
+    "imbtui plot cao2019/quick --arm CE --arm LDAM-DRW --at last -o points.pdf",
 )
-FORMATS = ("svg", "png", "pdf")
 HEIGHT = 20
 
 
 def command(
-    run: options.ManyRuns,
+    run: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...|STUDY",
+            help="Runs, or one study: its arms, mean and band over seeds.",
+            autocompletion=options.runs_like,
+            show_default=False,
+        ),
+    ],
     metric: Annotated[
         str, typer.Option("--metric", "-m", metavar="METRIC", help="E.g. test/accuracy, running/loss.")
     ] = "test/balanced_accuracy",
@@ -35,34 +49,144 @@ def command(
     stage: Annotated[
         str | None, typer.Option("--stage", metavar="NAME", help="Only this stage of the runs.")
     ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option("--arm", metavar="LABEL", help="Of a study: only these arms.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="WHICH", help="Of a study: a point an arm, at last, best, epoch:8 ..."),
+    ] = None,
     steps: Annotated[bool, typer.Option("--steps", help="Count steps instead of epochs.")] = False,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic values.")] = False,
     runs: options.Runs = None,
     json: options.Json = False,
 ) -> None:
-    """Plot a metric of runs over training."""
+    """Plot a metric over training, of runs or of a study's arms; or compare the arms at one point in time."""
     from imbtui import store
+    from imbtui.report.figure import FORMATS, draw_curves, draw_points
 
-    paths = options.runs_paths(runs)
-    views = [store.resolve(paths, reference) for reference in run]
     if out is not None and out.suffix.lstrip(".").lower() not in FORMATS:
         raise UserError(
             f'"{out.name}" is no picture that can be drawn',
             where="-o",
             hint=f"Its name must end in .{', .'.join(FORMATS)}.",
         )
-    labels = [view.id for view in views]
-    curves = _curves([view.path.metrics for view in views], labels, metric, stage, steps=steps)
+    paths = options.runs_paths(runs)
+    record = _study(paths, run)
+    if record is None and (arm or at):
+        raise UserError("this goes with a study and not with runs", where="--arm" if arm else "--at")
+    if at is not None and record is not None:
+        points = _points(paths, record, arm or [], metric, at, stage)
+        if json:
+            output.document([{"arm": p.label, "metric": metric, **p.spread.to_json()} for p in points])
+        elif out is None:
+            _print_points(points, metric, at)
+        else:
+            draw_points(points, metric, out, log=log)
+            output.say(f"{out} written")
+        return
+    if record is not None:
+        curves = _bands(paths, record, arm or [], metric, stage, steps=steps)
+    else:
+        views = [store.resolve(paths, reference) for reference in run]
+        labels = [view.id for view in views]
+        curves = _curves([view.path.metrics for view in views], labels, metric, stage, steps=steps)
     axis = "step" if steps else "epoch"
     if json:
+        name = "id" if record is None else "arm"
         output.document(
-            [{"id": c.label, "metric": metric, axis: list(c.x), "values": list(c.y)} for c in curves]
+            [{name: c.label, "metric": metric, axis: list(c.x), "values": list(c.y)} for c in curves]
         )
     elif out is None:
         _print(curves, metric, axis, log=log)
     else:
-        _write(curves, metric, axis, out, log=log)
+        draw_curves(curves, metric, axis, out, log=log)
         output.say(f"{out} written")
+
+
+def _study(paths: RunsPaths, references: Sequence[str]) -> Record | None:
+    """Return the study that is meant, or None where runs are; a run's id comes first."""
+    from imbtui import store
+    from imbtui.cli import studies
+    from imbtui.report.studies import named, newest
+
+    records = store.studies(paths)
+    names = {name for record in records for name in (str(record.get("study", "")), named(record))}
+    meant = [reference for reference in references if reference in names]
+    if not meant or meant[0] in store.list_ids(paths):
+        return None
+    if len(references) > 1:
+        raise UserError("one study is plotted at a time", where=meant[0])
+    return newest(studies.find(paths, meant[0]))
+
+
+def _groups(paths: RunsPaths, record: Record, arms: Sequence[str]) -> list[Group]:
+    """Return a study's arms, or those that are asked for, with their runs."""
+    from imbtui.report.groups import of_study
+    from imbtui.report.studies import views_of
+
+    groups = of_study(record, views_of(paths, [record], warn=output.say))
+    known = list(dict.fromkeys(str(member.arm) for group in groups for member in group.members))
+    for arm in arms:
+        if arm not in known:
+            raise UserError(f'there is no arm "{arm}"', where="--arm", hint=did_you_mean(arm, known))
+    return [group for group in groups if not arms or group.members[0].arm in arms]
+
+
+def _bands(
+    paths: RunsPaths, record: Record, arms: Sequence[str], metric: str, stage: str | None, *, steps: bool
+) -> list[Series]:
+    """Return the mean curve of each arm with a band of one standard deviation over its finished runs."""
+    from imbtui.plotting.braille import Series
+    from imbtui.report.band import mean_band
+
+    found = [
+        (group.label, member.finished.path.metrics)
+        for group in _groups(paths, record, arms)
+        for member in group.members
+        if member.finished is not None
+    ]
+    _require(found, metric)
+    labels, files = zip(*found, strict=True)
+    by_label: dict[str, list[Series]] = {}
+    for curve in _curves(files, labels, metric, stage, steps=steps):
+        by_label.setdefault(curve.label, []).append(curve)
+    curves = []
+    for label, same in by_label.items():
+        band = mean_band([(curve.x, curve.y) for curve in same])
+        curves.append(Series(label, band.x, band.mean, low=band.low, high=band.high))
+    return curves
+
+
+def _points(
+    paths: RunsPaths, record: Record, arms: Sequence[str], metric: str, at: str, stage: str | None
+) -> list[Point]:
+    """Return each arm's values over seeds at one point in time, with the paper's number."""
+    from imbtui import metrics
+    from imbtui.metrics import Reader
+    from imbtui.report.figure import Point
+    from imbtui.report.spread import spread
+    from imbtui.report.table import reported_value
+
+    metrics.parse_at(at, where="--at")
+    reader = Reader()
+    points = []
+    for group in _groups(paths, record, arms):
+        measured, _ = spread(group.members, metric, at=at, stage=stage, reader=reader)
+        if measured is not None:
+            paper = reported_value(record.get("reported", ()), metric, group.members)
+            points.append(Point(group.label, measured, None if paper is None else paper.value))
+    _require(points, metric)
+    return points
+
+
+def _require(found: Sequence[object], metric: str) -> None:
+    if not found:
+        raise UserError(
+            f'no finished run of these arms has "{metric}"',
+            where="-m",
+            hint="`imbtui ls --study NAME` tells which have finished, `imbtui show RUN` what it measured.",
+        )
 
 
 def _curves(
@@ -108,30 +232,34 @@ def _print(curves: Sequence[Series], metric: str, axis: str, *, log: bool) -> No
         output.line(Text(f"{sample} ").append(f"{printable(curve.label)}  {last}"))
 
 
-def _write(curves: Sequence[Series], metric: str, axis: str, path: Path, *, log: bool) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UserError(
-            "drawing a file needs matplotlib", where="-o", hint="Install it with: pip install 'imbtui[plots]'"
-        ) from None
-    import io
+def _print_points(points: Sequence[Point], metric: str, at: str) -> None:
+    """Print a row an arm: mean ± sd, seeds, and where it lies between the smallest and largest value."""
+    low = min(min(point.spread.values.values()) for point in points)
+    high = max(max(point.spread.values.values()) for point in points)
+    output.heading(f"{metric} at {at}")
+    output.table(
+        [
+            output.Column("arm", [point.label for point in points], shrink=True),
+            output.Column("mean ± sd", [point.spread.text() for point in points], right=True),
+            output.Column("n", [str(point.spread.n) for point in points], right=True),
+            output.Column(
+                f"{text.number(low, 3)} to {text.number(high, 3)}",
+                [_strip(point.spread, low, high) for point in points],
+                1,
+            ),
+        ]
+    )
 
-    from imbtui import files
 
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.add_subplot()
-    for curve in curves:
-        # A dollar sign would begin mathematics.
-        axes.plot(curve.x, curve.y, label=printable(curve.label).replace("$", r"\$"))
-    axes.set_xlabel(axis)
-    axes.set_ylabel(metric)
-    if log:
-        axes.set_yscale("log")
-    axes.legend(fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=path.suffix.lstrip(".").lower(), dpi=150)
-    try:
-        files.write_atomic(path, buffer.getvalue(), durable=False)
-    except OSError as error:
-        raise UserError(f"it cannot be written: {error.strerror}", where=str(path)) from None
+def _strip(spread: Spread, low: float, high: float, width: int = 32) -> str:
+    """Return a line of characters with the mean as a dot on the range of one standard deviation."""
+
+    def place(value: float) -> int:
+        share = (value - low) / (high - low) if high > low else 0.5
+        return round(min(max(share, 0.0), 1.0) * (width - 1))
+
+    mean, sd = spread.mean, spread.sd or 0.0
+    left, right = place(mean - sd), place(mean + sd)
+    cells = ["─" if left <= cell <= right else " " for cell in range(width)]
+    cells[place(mean)] = "●"
+    return "".join(cells).rstrip()

@@ -156,7 +156,7 @@ def pivot(
     for place, group in groups.items():
         measured, lacking = spread(group, metric, at=at, stage=stage, reader=reader)
         notes += lacking
-        cells[place] = Cell(measured, len({m.seed for m in group}), _reported(papers, metric, group))
+        cells[place] = Cell(measured, len({m.seed for m in group}), reported_value(papers, metric, group))
     if all(cell.spread is None for cell in cells.values()):
         _explain_nothing(members, metric, notes, reader)
     notes = _at_most(notes)
@@ -276,9 +276,16 @@ def _sorted(labelled: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(labelled, key=lambda label: labelled[label]) if numbers else labelled)
 
 
-def _reported(
-    tables: Sequence[Mapping[str, Any]], metric: str, group: Sequence[Member]
+def reported_value(
+    tables: Iterable[Mapping[str, Any]], metric: str, group: Sequence[Member]
 ) -> ReportedValue | None:
+    """Return what a study's `[[reported]]` tables say of a metric of members, or None.
+
+    Args:
+        tables: the study's; of `error` and `accuracy` one is turned into the other.
+        metric: its name.
+        group: the members that all have to be meant.
+    """
     from imbtui.recipe.overrides import flatten
 
     for table in tables:

@@ -155,6 +155,7 @@ def test_a_prefix_of_several_runs(call: Call, done: list[RunPaths]) -> None:
         ("show",),
         ("plot", "@last", "-m", "test/acuracy"),
         ("plot", "@last", "-o", "x.gif"),
+        ("plot", "@last", "--at", "last"),
         ("plot", "@last", "-m", "test/accuracy", "--stage", "level-9"),
         ("plot", "@last", "-m", "test/accuracy", "-o", "/proc/none/x.svg"),
         ("stop", "@last"),

@@ -184,6 +184,17 @@ def test_a_study_run_with_changes_is_a_variant_of_its_own(
     assert call("table", other, "--json").document["cells"][0][0]["measured"] is None
 
 
+def test_a_verdict_is_one_line_where_there_is_room(
+    call: Call, done: list[RunPaths], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "n = 2" in call("verdict", "two").out
+    monkeypatch.setenv("COLUMNS", "140")
+    wide = call("verdict", "two").out.splitlines()
+    (held,) = (line for line in wide if line.startswith("held"))
+    assert held.endswith("  2") and "[" in held and "n =" not in held
+    assert wide[1].split()[:2] == ["verdict", "claim"]
+
+
 def test_table_puts_the_papers_number_beside_ours(call: Call, done: list[RunPaths]) -> None:
     out = call("table", "two", "--rows", "arm", "-m", "test/balanced_accuracy").out
     assert "| LDAM | 0.605 ± 0.007 (n=2) [0.660†] |" in out

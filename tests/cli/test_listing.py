@@ -197,6 +197,29 @@ def test_plot_to_a_file_without_matplotlib_says_what_to_install(
     assert "imbtui[plots]" in answer.err
 
 
+def test_plot_of_a_study_is_one_line_an_arm_over_its_seeds(call: Call, done: list[RunPaths]) -> None:
+    curves = call("plot", "two", "-m", "test/accuracy", "--json").document
+    assert [curve["arm"] for curve in curves] == ["CE", "LDAM"]
+    assert curves[0]["epoch"] == [0, 1, 2, 3]
+    only = call("plot", "two", "--arm", "LDAM", "-m", "test/accuracy", "--json").document
+    assert only == curves[1:]
+
+
+def test_plot_of_a_study_at_one_point_in_time(call: Call, done: list[RunPaths], tmp_path: Path) -> None:
+    at_last = ("plot", "two", "-m", "test/balanced_accuracy", "--at", "last")
+    ce, ldam = call(*at_last, "--json").document
+    assert (ce["arm"], ldam["arm"], ldam["n"]) == ("CE", "LDAM", 2)
+    assert ldam["mean"] == pytest.approx(0.605)
+    table = call(*at_last).out
+    assert "0.605 ± 0.007" in table and "●" in table
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "points.svg"
+    assert call(*at_last, "-o", str(path)).code == 0
+    assert all(
+        word in path.read_text() for word in ("LDAM", "mean ± sd", "reported", "balanced accuracy (test)")
+    )
+
+
 def test_logs_prints_all_of_it_into_a_pipe(call: Call, done: list[RunPaths]) -> None:
     lines = [f"line {n}" for n in range(1000)]
     done[0].log.write_text("\n".join(lines) + "\nunfinished")
