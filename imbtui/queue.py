@@ -7,7 +7,7 @@ reads it at every tick. The queue itself is nothing but the run folders that hav
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, host
 from imbtui.worker import lock
 
+NO_WORKER = "no worker runs: `imbtui worker start`"
 MEMORY_PER_SLOT = 1536 << 20  # a launcher and a trainer that have imported torch, with a small run's data
 
 
@@ -98,16 +99,19 @@ def _change(runs: RunsPaths, change: Callable[[Settings], Settings]) -> None:
     lock.ring(runs)
 
 
-def view(runs: RunsPaths) -> list[dict[str, Any]]:
+def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Return this host's active runs: those under way, then those that wait in the order of their turn.
 
     Each is `{id, state, why, gpus, position}`; `why` is one phrase and empty while a run trains,
     `position` counts waiting runs from 1 and is None for a run under way.
+
+    Args:
+        active: ids of the runs that are queued or running, where they are known; None: the index is asked.
     """
     worker_lives = lock.held(runs)
     reasons = lock.report(runs).get("waiting", {}) if worker_lives else {}
     chosen = settings(runs)
-    running, waiting = _active(runs)
+    running, waiting = _active(runs, active)
     rows: list[dict[str, Any]] = [
         {"id": v.id, "state": v.state, "why": "", "gpus": list(v.gpus), "position": None}
         for v in sorted(running, key=lambda v: v.order)
@@ -124,7 +128,7 @@ def view(runs: RunsPaths) -> list[dict[str, Any]]:
 def _default_reason(chosen: Settings, worker_lives: bool) -> str:
     if chosen.paused:
         return paused_phrase(chosen)
-    return "just submitted" if worker_lives else "no worker runs: `imbtui worker start`"
+    return "just submitted" if worker_lives else NO_WORKER
 
 
 def paused_phrase(chosen: Settings) -> str:
@@ -132,10 +136,13 @@ def paused_phrase(chosen: Settings) -> str:
     return f"the queue is paused: {chosen.why}" if chosen.why else "the queue is paused"
 
 
-def _active(runs: RunsPaths) -> tuple[list[store.RunView], list[store.RunView]]:
+def _active(
+    runs: RunsPaths, ids: Sequence[str] | None = None
+) -> tuple[list[store.RunView], list[store.RunView]]:
     """Return this host's running runs, and its queued runs in the order of their turn."""
-    active = [store.read(runs.run(row["id"])) for row in index.query(runs) if row["state"] in store.ACTIVE]
-    mine = [v for v in active if v.host == host()]
+    if ids is None:
+        ids = [row["id"] for row in index.query(runs) if row["state"] in store.ACTIVE]
+    mine = [v for v in (store.read(runs.run(i)) for i in ids) if v.host == host()]
     waiting = [v for v in mine if v.state == "queued"]
     return [v for v in mine if v.state == "running"], sorted(waiting, key=_turn)
 

@@ -136,6 +136,48 @@ def note(runs: RunsPaths, run_id: str, text: str) -> list[tuple[str, str]]:
     return _each([run_id], one).sentences("noted")
 
 
+def move(runs: RunsPaths, run_id: str, position: int) -> list[tuple[str, str]]:
+    """Give a waiting run another turn; the screen that asked shows it."""
+    from imbtui import queue
+
+    try:
+        queue.move(runs, run_id, position)
+    except UserError as error:
+        return [(str(error), "warning")]
+    return []
+
+
+def start_worker(runs: RunsPaths) -> list[tuple[str, str]]:
+    """See that there is a worker."""
+    from imbtui import worker
+
+    worker.ensure(runs)
+    return [("a worker runs", "information")]
+
+
+def pause(runs: RunsPaths, *, paused: bool) -> list[tuple[str, str]]:
+    """Let the queue start nothing new, or go on."""
+    from imbtui import queue, store
+
+    store.ensure_folder(runs)
+    if paused:
+        queue.pause(runs)
+        return [("the queue is paused; what runs goes on", "information")]
+    queue.resume(runs)
+    return [("the queue goes on", "information")]
+
+
+def set_slots(
+    runs: RunsPaths, slots: int | None = None, *, gpu_slots: int | None = None
+) -> list[tuple[str, str]]:
+    """Change how many launches run at once, see `queue.set_slots`; the screen that asked shows it."""
+    from imbtui import queue, store
+
+    store.ensure_folder(runs)
+    queue.set_slots(runs, slots, gpu_slots=gpu_slots)
+    return []
+
+
 def _each(ids: Sequence[str], act: Callable[[str], None]) -> Outcome:
     outcome = Outcome()
     for run_id in ids:

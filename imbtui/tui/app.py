@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -27,6 +28,7 @@ from imbtui.tui.messages import (
     Looked,
     MachineSeen,
     ProgressMade,
+    QueueSeen,
     Row,
     RowsArrived,
     RowsDropped,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
 SCREENS = Path(__file__).parent / "screens"
+SCREENS_PACKAGE = "imbtui.tui.screens"
 HOME = "runs"
 
 
@@ -151,10 +154,16 @@ class ImbtuiApp(App[None]):
     # Screens
 
     def _build(self, name: str, *arguments: str) -> Screen[None]:
-        return importlib.import_module(f"imbtui.tui.screens.{name}").build(*arguments)
+        return importlib.import_module(f"{SCREENS_PACKAGE}.{name}").build(*arguments)
 
     def action_open(self, name: str) -> None:
-        """Open a screen of the screens folder."""
+        """Open a screen of the screens folder; one that is open already comes to the front."""
+        module = f"{SCREENS_PACKAGE}.{name}"
+        for depth, screen in enumerate(reversed(self.screen_stack)):
+            if type(screen).__module__ == module:
+                for _ in range(depth):
+                    self.pop_screen()
+                return
         self.push_screen(self._build(name))
 
     def open_run(self, run_id: str) -> None:
@@ -171,8 +180,10 @@ class ImbtuiApp(App[None]):
             self.pop_screen()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a screen where letters are typed, no letter leaves it."""
+        """On a screen where letters are typed, no letter leaves it; no screen leads to itself."""
         if action in ("open", "quit") and getattr(self.screen, "TYPING", False):
+            return False
+        if action == "open" and type(self.screen).__module__ == f"{SCREENS_PACKAGE}.{parameters[0]}":
             return False
         return super().check_action(action, parameters)
 
@@ -267,6 +278,9 @@ class ImbtuiApp(App[None]):
         self.live.machine = message.machine
         self._pass_on(message)
 
+    def on_queue_seen(self, message: QueueSeen) -> None:
+        self._pass_on(message)
+
     def on_looked(self, message: Looked) -> None:
         self.live.looked(message)
 
@@ -275,7 +289,7 @@ class ImbtuiApp(App[None]):
         self.notify(printable(message.sentence), severity=severity, markup=False)  # type: ignore[arg-type]
         self.live.poke()
 
-    def _pass_on(self, message: RunsChanged | ProgressMade | RowsArrived | LogGrew | MachineSeen) -> None:
+    def _pass_on(self, message: Message) -> None:
         handler = f"on_{message.handler_name.removeprefix('on_')}"
         for screen in self.screen_stack:
             if hasattr(screen, handler):

@@ -25,6 +25,7 @@ from imbtui.tui.messages import (
     Looked,
     MachineSeen,
     ProgressMade,
+    QueueSeen,
     Row,
     RowsArrived,
     RowsDropped,
@@ -53,10 +54,12 @@ class Wants:
     Attributes:
         curves: ids of the runs whose metrics it draws.
         log: id of the run whose log it shows.
+        queue: whether it shows the order in which runs wait.
     """
 
     curves: frozenset[str] = frozenset()
     log: str | None = None
+    queue: bool = False
 
 
 @dataclass
@@ -98,6 +101,7 @@ class Poller:
         self._active: dict[str, _Active] = {}
         self._followed: dict[str, _Followed] = {}
         self._log: tuple[str, files.Tail, deque[str]] | None = None
+        self._queue: tuple[Any, ...] | None = None
         self._machine = MachineReader(runs)
         self._slow = float("-inf")
         self._knobs: dict[str, Any] = {}
@@ -131,6 +135,7 @@ class Poller:
         if slow:
             running = [i for i in self._active if self._rows[i]["state"] == "running"]
             self._tell(MachineSeen(self._machine.read(running)))
+        self._read_queue(wants.queue, slow)
         self._read_log(wants.log)
         return self._read_curves(wants.curves)
 
@@ -291,6 +296,19 @@ class Poller:
                 del self._followed[run_id]
                 self._tell(RowsDropped(run_id))
         return more
+
+    def _read_queue(self, wanted: bool, slow: bool) -> None:
+        if not wanted:
+            self._queue = None
+            return
+        stamp = (_stamp(self._runs.queue), *(known.stamps for known in self._active.values()))
+        if slow or stamp != self._queue:
+            from imbtui import queue
+
+            self._queue = stamp
+            chosen = queue.settings(self._runs)
+            lines = queue.view(self._runs, list(self._active))
+            self._tell(QueueSeen(lines, chosen, chosen.slots or queue.default_slots()))
 
     def _read_log(self, run_id: str | None) -> None:
         if run_id is None:

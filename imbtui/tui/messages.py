@@ -85,6 +85,25 @@ class MachineSeen(Message, bubble=False):
         return isinstance(message, MachineSeen)
 
 
+class QueueSeen(Message, bubble=False):
+    """What runs and what waits on this machine, and how many may run at once.
+
+    Attributes:
+        lines: as `queue.view` returns them.
+        settings: a `queue.Settings`.
+        slots: launches on the CPU at once.
+    """
+
+    def __init__(self, lines: Sequence[Mapping[str, Any]], settings: Any, slots: int) -> None:
+        super().__init__()
+        self.lines = lines
+        self.settings = settings
+        self.slots = slots
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, QueueSeen)
+
+
 class Said(Message, bubble=False):
     """A sentence for the user, from work in the background."""
 

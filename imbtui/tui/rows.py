@@ -19,6 +19,11 @@ def name(row: Row) -> str:
     return printable("  ".join(p for p in parts if p) or row.get("study", "").rsplit("/", 1)[-1] or row["id"])
 
 
+def label(row: Row) -> str:
+    """Return a run's name and seed."""
+    return f"{name(row)}, seed {row.get('seed', '')}"
+
+
 def last(row: Row, metric: str = MAIN_METRIC) -> float | None:
     """Return a metric's newest value; for a running run the newest that was evaluated."""
     live = row.get("live")

@@ -18,10 +18,11 @@ def _always(binding: Binding) -> bool:
     return binding.id in ("app.help", "app.quit") or (binding.id or "").endswith(".back")
 
 
-def _rank(position: int, binding: Binding) -> int:
+def _rank(position: int, binding: Binding, home: bool) -> int:
+    """Return what comes first when room is short: at home the other screens, elsewhere what is done here."""
     if position == 0:
         return 0
-    return 1 if (binding.id or "").startswith("app.") else 2
+    return 1 if (binding.id or "").startswith("app.") is home else 2
 
 
 class KeyBar(Widget):
@@ -74,8 +75,8 @@ class KeyBar(Widget):
         for active in self.screen.active_bindings.values():
             if active.binding.show and active.enabled:
                 found.setdefault(active.binding.action + active.binding.description, active.binding)
-        # What the focused widget does first, then the screens to go to, then the rest.
-        order = sorted(enumerate(found.values()), key=lambda item: (_rank(*item), item[0]))
+        home = not any((binding.id or "").endswith(".back") for binding in found.values())
+        order = sorted(enumerate(found.values()), key=lambda item: (_rank(*item, home), item[0]))
         return [binding for _, binding in order]
 
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:

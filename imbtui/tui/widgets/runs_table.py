@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
@@ -17,7 +16,8 @@ from imbtui.files import printable
 from imbtui.tui import rows as say
 from imbtui.tui.grouping import Group, arrange, mean
 from imbtui.tui.messages import Row
-from imbtui.tui.widgets.table import GAP, MEASURED, Column, Table, cell
+from imbtui.tui.widgets.run_lines import RunLines
+from imbtui.tui.widgets.table import GAP, MEASURED, Column, cell
 
 
 def _value(row: Row, which: Callable[[Row], float | None]) -> str:
@@ -112,24 +112,9 @@ SPREAD_WIDTH = 14  # cells of `0.8213 ±0.0207`
 _IN_GROUPS = ("name", "seed", "last", "best", "age", "progress")
 
 
-class RunsTable(Table):
+class RunsTable(RunLines):
     """Runs as lines, sorted by a column; or grouped by study, with mean ± sd over seeds."""
 
-    DEFAULT_CSS = """
-    RunsTable > .runs-table--queued { color: $text-muted; }
-    RunsTable > .runs-table--running { color: $text-primary; text-style: bold; }
-    RunsTable > .runs-table--finished { color: $text-success; }
-    RunsTable > .runs-table--stopped { color: $text-warning; }
-    RunsTable > .runs-table--failed { color: $text-error; text-style: bold; }
-    RunsTable > .runs-table--crashed { color: $text-error; text-style: bold; }
-    RunsTable > .runs-table--trouble { color: $text-error; }
-    RunsTable > .runs-table--rail { color: $text-muted; }
-    """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "runs-table--trouble",
-        "runs-table--rail",
-        *(f"runs-table--{state}" for state in say.STATES),
-    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="runs.open", tooltip="Open the selected run."),
         Binding(
@@ -305,10 +290,6 @@ class RunsTable(Table):
             return self._of_group(group, row, column, width, style)
         if column.key == "name" and self.grouped:
             return [Segment(cell(f"      {say.name(row)}", width), style(column.style))]
-        if column.key == "state":
-            return [Segment(cell(row["state"], width), style(f"runs-table--{row['state']}"))]
-        if column.key == "progress":
-            return self._progress(row, width, style)
         return super().cells(row, column, width, style)
 
     def _of_group(
@@ -321,25 +302,3 @@ class RunsTable(Table):
         elif column.key in ("name", "last", "best"):
             name = "table--strong"
         return [Segment(cell(shown, width, column.right), style(name))]
-
-    def _progress(self, row: Row, cells: int, style: Callable[[str], Style]) -> list[Segment]:
-        share = say.share(row)
-        if share is None:
-            trouble = row["state"] in ("failed", "crashed")
-            name = "runs-table--trouble" if trouble else "table--quiet"
-            return [Segment(cell(say.situation(row), cells), style(name))]
-        percent = f" {int(100 * share):3d} %"
-        words = f"  {say.epochs(row)}"
-        bar = min(20, cells - len(percent))
-        if cells - len(percent) - cell_len(words) >= 8:
-            bar = min(20, cells - len(percent) - cell_len(words))
-        else:
-            words = ""
-        full = round(share * bar)
-        rest = cells - bar - len(percent)
-        return [
-            Segment("━" * full, style("runs-table--running")),
-            Segment("┄" * (bar - full), style("runs-table--rail")),
-            Segment(percent, style("table--text")),
-            Segment(cell(words, rest), style("table--quiet")),
-        ]
