@@ -40,7 +40,8 @@ class Checkpoints:
     def __init__(self, folder: Path, *, writes: bool, device: torch.device, every: Every | None) -> None:
         self.folder = folder
         self.writes = writes
-        self.device = device
+        # Several processes on CPUs call theirs cpu:0, which torch.load does not know.
+        self.device = torch.device("cpu") if device.type == "cpu" else device
         self.every = every
         self._saved = time.monotonic()
         if writes:
