@@ -135,9 +135,13 @@ def check_data(name: str, options: Mapping[str, Any]) -> None:
     if "folder" in options:
         where = files.printable(str(root / str(options["folder"])))
         raise UserError(f"there is no folder {where} with a folder train in it", where="dataset.folder")
-    raise UserError(
-        f'the data set "{name}" was not found under {folder}', hint=f"Get it with: imbtui data get {name}"
-    )
+    raise UserError(f'the data set "{name}" was not found under {folder}', hint=how_to_get(name))
+
+
+def how_to_get(name: str) -> str:
+    """Return how a data set comes under the data root: the command, or what its `OBTAIN` says."""
+    by_hand = plugins.literal("dataset", name, "OBTAIN")
+    return f"Get it with: imbtui data get {name}" if by_hand is None else str(by_hand)
 
 
 def has_data(name: str, options: Mapping[str, Any], root: Path) -> bool:

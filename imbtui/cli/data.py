@@ -81,6 +81,8 @@ def _get(
         output.line(f"{name} is there already, under {root}")
         return
     if not row["fetchable"]:
+        if plugins.literal("dataset", name, "OBTAIN") is not None:
+            raise UserError(f'"{name}" is not under {root}', hint=submit.how_to_get(name))
         raise UserError(
             f'"{name}" reads your own files and cannot be fetched',
             hint=f"Put them under {root}; see its options.",

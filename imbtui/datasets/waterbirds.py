@@ -15,6 +15,7 @@ from imbtui.errors import UserError
 NUM_CLASSES = 2
 FOLDER = "waterbird_complete95_forest2water2"
 FILES: tuple[tuple[str, ...], ...] = (("waterbird_complete95_forest2water2/metadata.csv",),)
+OBTAIN = "It cannot be fetched: unpack its authors' waterbird_complete95_forest2water2.tar.gz there."
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's, which the pretrained networks expect."""
@@ -38,7 +39,7 @@ class Waterbirds:
         if not path.is_file():
             raise UserError(
                 f'no data set "waterbirds" under {files.printable(str(root))}',
-                hint=f"Its authors publish it as {FOLDER}.tar.gz; unpack that there.",
+                hint=OBTAIN,
             )
         try:
             with open(path, newline="", encoding="utf-8") as file:

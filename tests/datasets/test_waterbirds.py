@@ -11,6 +11,7 @@ from PIL import Image
 from imbtui import plugins
 from imbtui.datasets.waterbirds import FOLDER, Waterbirds
 from imbtui.errors import UserError
+from imbtui.submit import check_data
 
 HEADER = "img_id,img_filename,y,split,place,place_filename\n"
 ROWS = """1,001.Albatross/a.jpg,1,0,1,/o/ocean/1.jpg
@@ -74,11 +75,15 @@ def test_images_stream_with_their_groups(tmp_path: Path) -> None:
     assert batch.group.tolist() == [3, 2, 0]
 
 
-def test_absent_says_where_it_belongs(tmp_path: Path) -> None:
+def test_absent_says_where_it_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMBTUI_DATA", str(tmp_path))
     with pytest.raises(UserError, match="no data set") as error:
         Waterbirds().load(tmp_path, split_seed=0)
     assert str(tmp_path) in str(error.value)
     assert "unpack" in str(error.value)
+    with pytest.raises(UserError, match="unpack") as before:
+        check_data("waterbirds", {})
+    assert "data get" not in str(before.value)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ async def test_missing_data_is_said_before_anything_is_created(
         await open_form(app, pilot, wait, shown)
         await pilot.press("down", "enter")
         await wait(pilot, lambda: isinstance(app.screen, Choose))
-        assert "not there: imbtui data get mnist" in shown(pilot)
+        assert "not there. Get it with: imbtui data get mnist" in shown(pilot)
         await pilot.press(*"mnist", "enter")
         await wait(pilot, lambda: "imbtui data get mnist" in shown(pilot) and "was not found" in shown(pilot))
         await pilot.press("ctrl+l")

@@ -284,7 +284,7 @@ def _choices(field: Field) -> list[Choice]:
                 name,
                 plugins.summary("dataset", name)
                 if submit.has_data(name, {}, root)
-                else f"not there: imbtui data get {name}",
+                else f"not there. {submit.how_to_get(name)}",
             )
             for name in field.choices
         ]
