@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,8 +48,23 @@ def whole(view: RunView) -> dict[str, Any]:
 
 
 def dumps(content: Any) -> str:
-    """Return a document as text that every JSON reader takes: no nan, no infinity, no half characters."""
-    return json.dumps(_plain(content), indent=1, ensure_ascii=True, allow_nan=False)
+    """Return a document as text that every JSON reader takes: no nan, no infinity, no half characters.
+
+    Of a list, each item has a line of its own.
+    """
+    if isinstance(content, list):
+        return "[" + ",\n ".join(map(_encoded, content)) + "]"
+    return _encoded(content, indent=1)
+
+
+def _encoded(content: Any, indent: int | None = None) -> str:
+    encode = partial(json.dumps, indent=indent, ensure_ascii=True, allow_nan=False)
+    try:
+        text = encode(content)
+    except (TypeError, ValueError):
+        return encode(_plain(content))
+    # With an escaped half character in it, or the like, the text is made again with care.
+    return encode(_plain(content)) if "\\ud" in text else text
 
 
 def _plain(content: Any) -> Any:
