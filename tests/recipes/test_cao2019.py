@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from imbtui import store
+from imbtui.engine.optim import lr_at
+from imbtui.engine.tick import Tick
 from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
 
@@ -25,6 +27,21 @@ def test_the_study_has_every_arm_and_one_digest_a_run() -> None:
     assert {run.arm for run in study.runs} >= MEASURED.keys()
     assert len({run.digest for run in study.runs}) == len(study.runs)
     assert not study.warnings
+
+
+@pytest.mark.parametrize(
+    "name", ["cifar10-lt", "cifar10-lt10", "cifar10-step", "cifar100-lt", "cifar100-step"]
+)
+def test_the_paper_s_schedule_and_deferred_weights_epoch_by_epoch(name: str) -> None:
+    """cao2019 §5 counts epochs from 1; §2.3: the weights come in with the first drop, at index 160."""
+    recipe = next(run.recipe for run in load_study(f"cao2019/{name}").runs if run.arm == "LDAM-DRW")
+    (weights,) = recipe.methods
+    for index in range(200):
+        t = Tick("train", index * 97, 97, 200 * 97)  # 12,406 images in batches of 128
+        e = index + 1
+        lr = 0.1 * (e / 5 if e <= 5 else 1 if e <= 160 else 0.01 if e <= 180 else 0.0001)
+        assert lr_at(recipe.schedule, recipe.optimizer.lr, t) == pytest.approx(lr, rel=1e-12), index
+        assert t.reached(weights.options["start_epoch"]) == (index >= 160), index
 
 
 @pytest.mark.slow
