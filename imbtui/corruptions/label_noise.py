@@ -17,6 +17,7 @@ from imbtui.numerics.label_noise import (
     circular_pairs,
     draw_noisy_labels,
     legacy_block_pairs,
+    offset_labels,
     pair_noise,
     superclass_pairs,
     symmetric_noise,
@@ -44,6 +45,8 @@ class LabelNoise:
             `legacy_blocks`: the next class within classes 0-4, 5-9 and so on, which the released code
             takes for super-classes; `binary`: 1 to 0, and 0 to 1 with probability 0.05.
         pairs: other similar classes for `asymmetric`, as [from, to].
+        nested: for `symmetric` and `uniform`: labels that are wrong at a lower rate are wrong at a higher
+            one too, and have the same label there (nakkiran2019 §3).
     """
 
     def __init__(
@@ -55,13 +58,17 @@ class LabelNoise:
             "circular", "mnist", "cifar10", "superclasses", "legacy_blocks", "binary"
         ] = "circular",
         pairs: list[list[int]] | None = None,
+        nested: bool = False,
     ) -> None:
         if kind != "asymmetric" and (pairs is not None or classes != "circular"):
             raise UserError(
                 f"{kind} noise flips to all classes alike; pairs and classes are for asymmetric noise",
                 where=WHERE,
             )
+        if nested and kind == "asymmetric":
+            raise UserError("nested is for symmetric and uniform noise", where=f"{WHERE}.nested")
         self.kind = kind
+        self.nested = nested
         self.rate = rate
         self.classes = classes
         self.pairs = pairs
@@ -73,7 +80,13 @@ class LabelNoise:
             UserError: the kind of noise does not fit the data set's classes.
         """
         matrix = self.matrix(num_classes, examples.superclasses)
-        noisy = draw_noisy_labels(examples.targets, matrix, np.random.RandomState(seed))
+        rng = np.random.RandomState(seed)
+        if self.nested:
+            u = rng.random_sample(len(examples))
+            offsets = rng.randint(1 if self.kind == "symmetric" else 0, num_classes, len(examples))
+            noisy = offset_labels(examples.targets, u, offsets, self.rate, num_classes)
+        else:
+            noisy = draw_noisy_labels(examples.targets, matrix, rng)
         return examples.relabel(noisy, noisy != examples.targets, matrix)
 
     def matrix(self, num_classes: int, superclasses: NDArray[np.int64] | None = None) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 from typing import Literal
@@ -51,6 +52,9 @@ class Digits:
         test_per_class: test examples a class of `long_tail` and `classes`.
         classes: digits of `classes`.
         train_per_class: training examples a class of `classes`.
+        pixels: `unit`: in [0, 1]; `symmetric`: in [-1, 1]; `centred`: less each pixel's mean over all
+            images, and scaled so that the norm of an image is 8 on average (both nakkiran2019 §9). The last
+            two are not for `classes`, whose random pixels are in [0, 1].
     """
 
     def __init__(
@@ -63,8 +67,12 @@ class Digits:
         test_per_class: Count = 50,
         classes: list[NonNegativeInt] = [3, 5],  # noqa: B006  a recipe's default; never changed
         train_per_class: Count = 130,
+        pixels: Literal["unit", "symmetric", "centred"] = "unit",
     ) -> None:
         check_classes(classes, NUM_CLASSES)
+        if protocol == "classes" and pixels != "unit":
+            raise UserError('protocol "classes" has pixels in [0, 1]', where="dataset.pixels")
+        self.pixels = pixels
         self.protocol = protocol
         self.n_train = n_train
         self.n_val = n_val
@@ -80,6 +88,7 @@ class Digits:
             UserError: there are too few images of a digit, or no test example would be left.
         """
         x, y = read_digits()
+        x = scaled_pixels(x, self.pixels)
         rng = np.random.RandomState(split_seed)
         draw = {
             "split": self._split,
@@ -87,7 +96,9 @@ class Digits:
             "long_tail": self._long_tail,
             "classes": self._classes,
         }[self.protocol]
-        return draw(x, y, rng)
+        splits = draw(x, y, rng)
+        # Known of pixels in [0, 1] only.
+        return splits if self.pixels == "unit" else dataclasses.replace(splits, mean=None, std=None)
 
     def _split(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
         stop = self.n_train + self.n_val
@@ -178,6 +189,16 @@ class Digits:
                 "noise": noise_images(NOISE_IMAGES, x.shape[1:], rng),
             },
         )
+
+
+def scaled_pixels(x: NDArray[np.float32], pixels: str) -> NDArray[np.float32]:
+    """Return images in [0, 1] with `pixels` as the recipe asks for them."""
+    if pixels == "symmetric":
+        return 2 * x - 1
+    if pixels == "centred":
+        centred = x - x.mean(0)
+        return centred * (8 / np.linalg.norm(centred.reshape(len(x), -1), axis=1).mean())
+    return x
 
 
 def read_digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:

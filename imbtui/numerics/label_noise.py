@@ -104,6 +104,27 @@ def binary_noise(rate: float, other: float = 0.05) -> NDArray[np.float64]:
     return np.array([[1 - other, other], [rate, 1 - rate]])
 
 
+def offset_labels(
+    labels: NDArray[np.int64],
+    u: NDArray[np.float64],
+    offsets: NDArray[np.int64],
+    rate: float,
+    num_classes: int,
+) -> NDArray[np.int64]:
+    """Return (y_i + o_i) mod K where u_i < rate, and y_i elsewhere (nakkiran2019 §3).
+
+    With the same u and o the labels that are wrong at a lower rate are among those of a higher one.
+
+    Args:
+        labels: clean labels y (N,).
+        u: uniform on [0, 1), (N,).
+        offsets: o (N,), uniform on 1 .. K - 1 for wrong classes only, on 0 .. K - 1 for any class.
+        rate: probability of a flip.
+        num_classes: K.
+    """
+    return np.where(u < rate, (labels + offsets) % num_classes, labels)
+
+
 def draw_noisy_labels(
     labels: NDArray[np.int64], matrix: NDArray[np.float64], rng: np.random.RandomState
 ) -> NDArray[np.int64]:

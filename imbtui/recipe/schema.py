@@ -350,6 +350,7 @@ class Claim(Table):
     slope: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
     scale: Literal["linear", "log-log"] = "linear"
     where: Any = None
+    threshold: int | float | dict[str, Any] | None = None
     event: str | None = None
     against: str | list[str] | None = None
     agree: Count | None = None

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _KEYS = {
     "order": {"arm", "above", "below", "margin", "factor"},
-    "near": {"arm", "to", "within"},
+    "near": {"arm", "to", "within", "over", "event"},
     "trend": {"arm", "over", "direction", "slope", "scale"},
-    "peak": {"arm", "over", "where"},
-    "bound": {"arm", "above", "below"},
+    "peak": {"arm", "over", "where", "threshold"},
+    "bound": {"arm", "above", "below", "over", "event"},
     "count": {"arm", "against", "event"},
 }
 _COMMON = {"says", "kind", "metric", "at", "stage", "agree", "rule", "why", "asserted"}

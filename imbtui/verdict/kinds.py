@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui.errors import UserError
 from imbtui.metrics import NAME, parse_comparison
+from imbtui.numerics.double_descent import double_descent, interpolation_threshold
 from imbtui.verdict import expression
 from imbtui.verdict.sample import Conditions, Sample, Undecided, is_number
 from imbtui.verdict.statistics import ALPHA, Mean, more_often, share_difference_bounds, slope
@@ -85,10 +86,17 @@ def order(claim: Claim, sample: Sample) -> Evidence:
 
 
 def near(claim: Claim, sample: Sample) -> Evidence:
-    """A within `within` of an arm or a value: two one-sided t tests (TOST); the ends count as inside."""
+    """A within `within` of an arm or a value: two one-sided t tests (TOST); the ends count as inside.
+
+    With `over` and `event` A is the largest value of that grid key at which the event happens, as in
+    nakkiran2019 §2: the effective model complexity is the largest number of examples with a training error
+    of at most 0.1. It is then compared with a number.
+    """
     metric = expression.parse(claim.metric)
     left = sample.conditions(claim.arm)
-    a = sample.means(metric, left)
+    if claim.over is not None and not is_number(claim.to):
+        raise UserError('a claim with "over" compares with a number', hint='Give "to" a number.')
+    a = _measured(claim, sample, left)
     b, name = _side(sample, metric, claim.to, left, a)
     seeds = sample.ready(a, b)
     within = claim.within or 0.0
@@ -104,8 +112,7 @@ def near(claim: Claim, sample: Sample) -> Evidence:
 
 
 def bound(claim: Claim, sample: Sample) -> Evidence:
-    """The metric's mean lies above (or below) a value: one-sided t test."""
-    metric = expression.parse(claim.metric)
+    """The metric's mean lies above (or below) a value: one-sided t test. `over` and `event` as in `near`."""
     sign = 1 if claim.above is not None else -1
     value = claim.above if claim.above is not None else claim.below
     if not is_number(value):
@@ -114,7 +121,7 @@ def bound(claim: Claim, sample: Sample) -> Evidence:
         )
     assert isinstance(value, int | float)
     conditions = sample.conditions(claim.arm)
-    a = sample.means(metric, conditions)
+    a = _measured(claim, sample, conditions)
     sample.ready(a)
     return _beyond(
         a,
@@ -193,9 +200,14 @@ def peak(claim: Claim, sample: Sample) -> Evidence:
     worth. Besides, no other point may be higher on average. The claim fails when some other point is
     significantly above every candidate.
     A seed agrees when its own maximum is at a candidate.
+
+    With `threshold` the maximum must exceed not the ends but the lowest points on both sides of it: the
+    double-descent statistic, see `_double_descent`.
     """
     key = claim.over
     grid = _grid(claim, sample, at_least=3)
+    if claim.threshold is not None:
+        return _double_descent(claim, sample, grid)
     candidates = [i for i in range(1, len(grid) - 1) if _is_at(grid[i], claim.where)]
     if not candidates:
         raise UserError(
@@ -238,6 +250,68 @@ def peak(claim: Claim, sample: Sample) -> Evidence:
         holds=p < ALPHA and highest in candidates,
         fails=any(max(above(j, i).p_above(0.0) for i in candidates) < ALPHA / len(others) for j in others),
     )
+
+
+def _double_descent(claim: Claim, sample: Sample, grid: list[Any]) -> Evidence:
+    """The metric falls, rises to a peak and falls again around a threshold (nakkiran2019 §2).
+
+    One-sided t test of each seed's prominence: its peak, less the higher of the minimum below the threshold
+    and the minimum beyond the peak. `threshold` is a value of the grid, or a table with a metric and the
+    value at or below which models fit: the threshold is then the first value of the grid from which on the
+    metric's mean over seeds stays there. With `where` the peak must lie there on average; a seed agrees when
+    its own peak does.
+    """
+    key = str(claim.over)
+    at = _threshold(claim, sample, grid)
+    curves = _curves(claim, sample, grid)
+    found = {s: double_descent(v, at) for s, v in curves.items()}
+    if undefined := [str(s) for s, statistic in found.items() if statistic is None]:
+        raise Undecided(
+            f"nothing lies below {key} = {grid[at]}, or nothing beyond the peak, "
+            f"in seed {', '.join(undefined)}"
+        )
+    known = {s: statistic for s, statistic in found.items() if statistic is not None}
+    mean = double_descent(
+        [math.fsum(v[i] for v in curves.values()) / len(curves) for i in range(len(grid))], at
+    )
+    evidence = _beyond(
+        {s: statistic.prominence for s, statistic in known.items()},
+        0.0,
+        1,
+        magnitude=_size(*curves.values()),
+        wants=f"peak - the higher minimum beside it over {key} > 0",
+        test="t test of the prominence, one-sided",
+        agreeing_from=0.0,
+    )
+    place = None if mean is None else grid[mean.place]
+    reason = f"fits from {key} = {grid[at]} on; peak on average at {place}"
+    if claim.where is None:
+        return replace(evidence, reason=reason)
+    agreeing = sum(_is_at(grid[s.place], claim.where) and s.prominence > 0 for s in known.values())
+    there = place is not None and _is_at(place, claim.where)
+    return replace(evidence, agreeing=agreeing, holds=evidence.holds and there, reason=reason)
+
+
+def _threshold(claim: Claim, sample: Sample, grid: list[Any]) -> int:
+    """Return the position of a claim's interpolation threshold in the grid."""
+    if is_number(claim.threshold):
+        if claim.threshold not in grid:
+            raise UserError(
+                f"threshold = {claim.threshold} is not a value of the grid", hint=f"Known: {_listed(grid)}."
+            )
+        return grid.index(claim.threshold)
+    table = claim.threshold
+    if not isinstance(table, dict) or table.keys() != {"metric", "below"} or not is_number(table["below"]):
+        raise UserError(
+            "a threshold is a value of the grid, or a table with metric and below",
+            hint='Write threshold = { metric = "train/error", below = 0.01 }.',
+        )
+    curves = _curves(claim.model_copy(update={"metric": table["metric"]}), sample, grid)
+    means = [math.fsum(v[i] for v in curves.values()) / len(curves) for i in range(len(grid))]
+    position = interpolation_threshold(means, table["below"])
+    if position is None:
+        raise Undecided(f"{table['metric']} does not stay at or below {table['below']:g}")
+    return position
 
 
 def count(claim: Claim, sample: Sample) -> Evidence:
@@ -387,6 +461,24 @@ def _curves(claim: Claim, sample: Sample, grid: list[Any]) -> dict[int, list[flo
     conditions = sample.conditions(claim.arm)
     points = [sample.means(metric, {**conditions, str(claim.over): value}) for value in grid]
     return {seed: [point[seed] for point in points] for seed in sample.ready(*points)}
+
+
+def _measured(claim: Claim, sample: Sample, conditions: Conditions) -> dict[int, float]:
+    """Return in each seed the metric, or the largest value of the grid key at which its event happens."""
+    if (claim.over is None) != (claim.event is None):
+        raise UserError('"over" and "event" go together', hint='Write e.g. event = "<= 0.1".')
+    if claim.event is None:
+        return sample.means(expression.parse(claim.metric), conditions)
+    happens = parse_comparison(claim.event)
+    grid = _grid(claim, sample, at_least=2)
+    numbers = _numbers(grid, str(claim.over), logarithms=False)
+    largest = {
+        seed: max((n for n, value in zip(numbers, curve, strict=True) if happens(value)), default=math.nan)
+        for seed, curve in _curves(claim, sample, grid).items()
+    }
+    if never := [str(seed) for seed, n in largest.items() if math.isnan(n)]:
+        raise Undecided(f"{claim.metric} {claim.event} happens nowhere in seed {', '.join(never)}")
+    return largest
 
 
 def _numbers(grid: list[Any], key: str, *, logarithms: bool) -> list[float]:

@@ -234,6 +234,12 @@ over = "train.epochs"
             TREND.replace('"trend"', '"bound"').replace('over = "train.epochs"', 'above = "LDAM"'),
             "with a number",
         ),
+        (TREND.replace('"trend"', '"peak"') + "threshold = 3\n", "threshold = 3 is not a value of the grid"),
+        (
+            TREND.replace('"trend"', '"peak"') + 'threshold = { metric = "x" }\n',
+            "table with metric and below",
+        ),
+        (TREND.replace('"trend"', '"bound"') + "above = 1\n", '"over" and "event" go together'),
     ],
 )
 def test_claims_are_checked_before_anything_runs(tmp_path: Path, claim: str, says: str) -> None:

@@ -227,6 +227,59 @@ class TestPeak:
         assert verdict.verdict == "undecided" and verdict.effect == pytest.approx(0.3)
 
 
+class TestDoubleDescent:
+    """nakkiran2019 §2."""
+
+    GRID = (4, 6, 8, 12, 16, 128)
+    # Test errors that the specification measured (§9 B), and training errors, in three seeds.
+    ERRORS = (
+        (0.375, 0.309, 0.351, 0.400, 0.361, 0.268),
+        (0.276, 0.280, 0.323, 0.325, 0.315, 0.248),
+        (0.288, 0.298, 0.274, 0.348, 0.336, 0.202),
+    )
+    FITS = ((0.31, 0.21, 0.05, 0, 0, 0), (0.24, 0.16, 0.09, 0, 0, 0), (0.29, 0.14, 0.14, 0, 0, 0))
+
+    def members(self) -> list[Member]:
+        return [
+            Member(None, {KEY: at}, s, Measured({"y": e, "fit": f}))
+            for s, (errors, fits) in enumerate(zip(self.ERRORS, self.FITS, strict=True))
+            for at, e, f in zip(self.GRID, errors, fits, strict=True)
+        ]
+
+    def test_the_table_of_the_specification(self) -> None:
+        by_training_error = {"metric": "fit", "below": 0.01}
+        for threshold in (12, by_training_error):
+            verdict = says("peak", self.members(), over=KEY, where=12, threshold=threshold)
+            assert verdict.verdict == "held" and verdict.agreeing == 3
+            assert list(verdict.per_seed.values()) == pytest.approx([0.091, 0.049, 0.074])
+            assert verdict.p == pytest.approx(0.014, abs=0.001)
+            assert verdict.reason == f"fits from {KEY} = 12 on; peak on average at 12"
+
+    def test_a_peak_elsewhere_is_not_the_one_claimed(self) -> None:
+        verdict = says("peak", self.members(), over=KEY, where=16, threshold=12)
+        assert verdict.verdict == "undecided" and verdict.agreeing == 0
+
+    def test_a_monotone_curve_has_none(self) -> None:
+        falling = grid([1, 2, 3, 4], [[0.4, 0.3, 0.2, 0.1], [0.41, 0.32, 0.2, 0.1], [0.4, 0.3, 0.21, 0.1]])
+        assert says("peak", falling, over=KEY, threshold=2).verdict == "did not hold"
+
+    def test_without_models_on_both_sides_it_is_undecided(self) -> None:
+        for threshold in (4, {"metric": "y", "below": 0.1}):
+            verdict = says("peak", self.members(), over=KEY, threshold=threshold)
+            assert verdict.verdict == "undecided"
+        assert "does not stay at or below 0.1" in verdict.reason
+        assert "nothing lies below" in says("peak", self.members(), over=KEY, threshold=4).reason
+
+    def test_the_largest_size_that_fits_is_the_complexity(self) -> None:
+        training = grid([100, 200, 300, 400], [[0, 0.12, 0.09, 0.3], [0, 0.05, 0.1, 0.3]])
+        keys = {"over": KEY, "event": "<= 0.1"}
+        assert says("near", training, arm={}, to=300, within=0, **keys).verdict == "held"
+        assert says("bound", training, above=299, **keys).verdict == "held"
+        assert says("bound", training, above=300, **keys).verdict == "did not hold"
+        nowhere = says("bound", training, above=1, over=KEY, event="<= -1")
+        assert nowhere.verdict == "undecided" and "happens nowhere in seed 0, 1" in nowhere.reason
+
+
 class TestCount:
     def test_thilak2022(self) -> None:
         """thilak2022 §9: at least three spikes in 3 of 3 seeds against 0 of 6 pooled controls, p = 1/84."""

@@ -1,0 +1,61 @@
+"""Several networks in one run, trained on the same batches and asked together."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from imbtui.engine.method import Context, Method
+from imbtui.engine.seeding import seed_of
+from imbtui.errors import UserError
+from imbtui.option_types import Count
+
+
+class Ensemble(Method):
+    """Trains independently drawn networks of the recipe side by side (nakkiran2019 §6).
+
+    Each takes the steps that it would take alone. Evaluation averages their probabilities; the probe
+    `plurality` counts their votes. Comes before methods that change the network.
+
+    Args:
+        members: how many networks.
+    """
+
+    def __init__(self, *, members: Count = 5) -> None:
+        super().__init__()
+        self.members = members
+
+    def setup(self, context: Context) -> None:
+        """Put the networks in the place of the model.
+
+        Raises:
+            UserError: a method before this one has changed the network.
+        """
+        drawn = [context.make_model(seed_of(context.seed, "member", n)) for n in range(1, self.members)]
+        fresh = context.make_model(context.seed)
+        if type(context.model) is not type(fresh):
+            raise UserError(
+                "another method has changed the network before its copies are made",
+                where="methods.ensemble",
+                hint="List ensemble first.",
+            )
+        context.model = Members([context.model, *drawn])
+
+
+class Members(nn.Module):
+    """Networks with one input; their logits are stacked, (members, N, num_classes)."""
+
+    def __init__(self, networks: list[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, ...) to logits (members, N, num_classes)."""
+        logits = torch.stack([network(x) for network in self.networks])
+        if logits.requires_grad:
+            # The loss is the mean over members; each is to follow the gradient of its own.
+            logits.register_hook(lambda gradient: gradient * len(self.networks))
+        return logits
+
+
+build = Ensemble

@@ -1,0 +1,86 @@
+"""Random Fourier features with the best second layer in closed form, instead of training (nakkiran2019)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imbtui.engine.method import Context, Method
+from imbtui.engine.seeding import seed_of
+from imbtui.engine.tick import Tick
+from imbtui.numerics.random_features import fourier_features, minimum_norm_weights, random_frequencies
+from imbtui.option_types import Count
+
+if TYPE_CHECKING:
+    from imbtui.engine.run import Run
+
+STAGE = "train"
+
+
+class RandomFeatures(Method):
+    """Plans a stage `train` without steps: minimum-norm least squares on one-hot labels, in float64.
+
+    The classifier takes the place of the recipe's model; it is logged where training of the recipe's
+    length would end. Beside the usual metrics `random_features/norm`: Euclidean, of the second layer.
+
+    Args:
+        features: random Fourier features, frozen; drawn by the run's seed, and nested: fewer are the first
+            of more (nakkiran2019 §4, §9).
+    """
+
+    def __init__(self, *, features: Count = 200) -> None:
+        super().__init__()
+        self.features = features
+
+    def setup(self, context: Context) -> None:
+        """Put the classifier in the place of the model."""
+        rng = np.random.default_rng(seed_of(context.seed, "random_features"))
+        frequencies = random_frequencies(self.features, int(np.prod(context.input_shape)), rng)
+        self.solution = FourierClassifier(torch.from_numpy(frequencies), context.num_classes)
+        context.model = self.solution.to(context.device)
+
+    def plan(self, run: Run) -> None:
+        """Solve, evaluate and log."""
+        if run.load_finished(STAGE, run.objective):
+            return
+        batches = list(run.context.batches("train"))
+        self.solution.solve(torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches]))
+        end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
+        run.evaluate(end, {"random_features/norm": float(self.solution.weights.norm())})
+        run.conclude(end)
+        run.finish_stage(STAGE, end, run.objective)
+
+
+class FourierClassifier(nn.Module):
+    """Logits are the real part of phi(x) b for the features phi of the inputs, flattened.
+
+    Args:
+        frequencies: w, (features, d_in).
+        num_classes: K.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, frequencies: Tensor, num_classes: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", frequencies)
+        zeros = torch.zeros(len(frequencies), num_classes, dtype=torch.complex128)
+        self.weights = nn.Parameter(zeros, requires_grad=False)
+
+    def solve(self, x: Tensor, y: Tensor) -> None:
+        """Fit labels (N,) of inputs (N, ...)."""
+        phi = fourier_features(x.flatten(1).double().cpu().numpy(), self.frequencies.cpu().numpy())
+        targets = F.one_hot(y, self.weights.shape[1]).double().cpu().numpy()
+        self.weights.copy_(torch.from_numpy(minimum_norm_weights(phi, targets)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, ...) to logits (N, num_classes)."""
+        phi = torch.exp(-1j * (x.flatten(1).double() @ self.frequencies.T))
+        return (phi @ self.weights).real
+
+
+build = RandomFeatures

@@ -1,0 +1,16 @@
+"""Combining the answers of several networks."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def plurality(votes: Tensor, num_classes: int) -> Tensor:
+    """Return the class that most members predict, (N,); of equal numbers the first (nakkiran2019 §6).
+
+    Args:
+        votes: predicted classes, (members, N) int64.
+        num_classes: number of classes.
+    """
+    return F.one_hot(votes, num_classes).sum(0).argmax(1)

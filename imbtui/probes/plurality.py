@@ -1,0 +1,59 @@
+"""What the members of an ensemble say together, beside what each says alone."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.method import Context, Probe
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.numerics.ensembles import plurality
+from imbtui.probes._model import evaluating, require_examples
+
+
+class Plurality(Probe):
+    """Counts the votes of the members of a model that has some (nakkiran2019 §6).
+
+    `error`: of the class that most members predict; `member_error`: the members' mean error; `gain`: how
+    much lower the first is.
+
+    Args:
+        split: the split to measure on.
+    """
+
+    def __init__(self, *, split: Literal["test", "val", "train"] = "test") -> None:
+        self.split = split
+
+    def setup(self, context: Context) -> None:
+        """Remember the split.
+
+        Raises:
+            UserError: the run has no such split, or the model no members.
+        """
+        require_examples(context, self.split, where="probes.plurality.split")
+        self.context = context
+        training = context.model.training
+        with torch.no_grad():
+            logits = context.model.eval()(next(iter(context.batches(self.split))).x)
+        context.model.train(training)
+        if logits.dim() != 3:
+            raise UserError(
+                "the model has no members to vote", where="probes.plurality", hint="Add the method ensemble."
+            )
+
+    def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
+        """Return the values by name."""
+        with evaluating(objective) as model:
+            parts = [(model(b.x).argmax(-1), b.y) for b in self.context.batches(self.split)]
+        votes = torch.cat([votes for votes, _ in parts], 1)
+        targets = torch.cat([targets for _, targets in parts])
+        error = float((plurality(votes, self.context.num_classes) != targets).double().mean())
+        member_error = float((votes != targets).double().mean())
+        return {"error": error, "member_error": member_error, "gain": member_error - error}
+
+
+build = Plurality
