@@ -25,7 +25,8 @@ class RandomFeatures(Method):
     """Plans a stage `train` without steps: minimum-norm least squares on one-hot labels, in float64.
 
     The classifier takes the place of the recipe's model; it is logged where training of the recipe's
-    length would end. Beside the usual metrics `random_features/norm`: Euclidean, of the second layer.
+    length would end. Beside the usual metrics there are `random_features/norm`, Euclidean, of the second
+    layer, and `squared_error`, the mean of |phi(x) b - y|^2 over training examples.
 
     Args:
         features: random Fourier features, frozen; drawn by the run's seed, and nested: fewer are the first
@@ -48,9 +49,10 @@ class RandomFeatures(Method):
         if run.load_finished(STAGE, run.objective):
             return
         batches = list(run.context.batches("train"))
-        self.solution.solve(torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches]))
+        error = self.solution.solve(torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches]))
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
-        run.evaluate(end, {"random_features/norm": float(self.solution.weights.norm())})
+        values = {"norm": float(self.solution.weights.norm()), "squared_error": error}
+        run.evaluate(end, {f"random_features/{name}": value for name, value in values.items()})
         run.conclude(end)
         run.finish_stage(STAGE, end, run.objective)
 
@@ -71,11 +73,13 @@ class FourierClassifier(nn.Module):
         zeros = torch.zeros(len(frequencies), num_classes, dtype=torch.complex128)
         self.weights = nn.Parameter(zeros, requires_grad=False)
 
-    def solve(self, x: Tensor, y: Tensor) -> None:
-        """Fit labels (N,) of inputs (N, ...)."""
+    def solve(self, x: Tensor, y: Tensor) -> float:
+        """Fit labels (N,) of inputs (N, ...); return the mean squared error of an example."""
         phi = fourier_features(x.flatten(1).double().cpu().numpy(), self.frequencies.cpu().numpy())
         targets = F.one_hot(y, self.weights.shape[1]).double().cpu().numpy()
-        self.weights.copy_(torch.from_numpy(minimum_norm_weights(phi, targets)))
+        weights = minimum_norm_weights(phi, targets)
+        self.weights.copy_(torch.from_numpy(weights))
+        return float((np.abs(phi @ weights - targets) ** 2).sum(1).mean())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (N, ...) to logits (N, num_classes)."""
