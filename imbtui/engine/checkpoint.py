@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import time
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from torch import nn
 from imbtui import files
 from imbtui.engine.log import MetricsLog
 from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
 from imbtui.option_types import Every
 
 SECONDS_BETWEEN = 30.0
@@ -119,4 +121,10 @@ class Checkpoints:
         path = self.folder / name
         if not path.exists():
             return None
-        return torch.load(path, map_location=self.device, weights_only=True)
+        try:
+            return torch.load(path, map_location=self.device, weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError) as error:
+            # Damaged, or no checkpoint of ours: `weights_only` refuses what would run code.
+            raise UserError(
+                "this cannot be read as a checkpoint", where=str(path), hint="Without it the run begins anew."
+            ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,18 @@ def test_plot_of_a_study_at_one_point_in_time(call: Call, done: list[RunPaths], 
     assert all(
         word in path.read_text() for word in ("LDAM", "mean ± sd", "reported", "balanced accuracy (test)")
     )
+
+
+def test_a_bare_word_is_looked_for_in_titles_without_opening_a_folder(
+    call: Call, done: list[RunPaths], runs: RunsPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call("ls")
+    for run in done:
+        os.utime(run.root, (0, 0))  # changed long ago: its row holds
+    call("ls")
+    monkeypatch.setattr(store, "read", None)
+    assert len(call("ls", "--where", "arms").out.splitlines()) == 1 + len(done)
+    assert "no run matches" in call("ls", "--where", "legs").err
 
 
 def test_logs_prints_all_of_it_into_a_pipe(call: Call, done: list[RunPaths]) -> None:
