@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,24 +15,31 @@ TASKS = ("classification", "regression")
 
 
 class Subset:
-    """Keeps a random choice of the training examples, drawn with `split_seed`, in their order.
+    """Keeps a choice of the training examples, in their order.
 
-    Exactly one option says how many.
+    Exactly one of `n`, `per_class` and `fraction` says how many.
 
     Args:
         n: that many in all.
         per_class: that many of each class.
         fraction: this share of them, rounded, at least one.
+        pick: `shuffle`: drawn at random with `split_seed`; `first`: the first ones.
     """
 
     def __init__(
-        self, *, n: Count | None = None, per_class: Count | None = None, fraction: Rate | None = None
+        self,
+        *,
+        n: Count | None = None,
+        per_class: Count | None = None,
+        fraction: Rate | None = None,
+        pick: Literal["shuffle", "first"] = "shuffle",
     ) -> None:
         if sum(option is not None for option in (n, per_class, fraction)) != 1:
             raise UserError("give one of n, per_class and fraction", where="corruptions.subset")
         self.n = n
         self.per_class = per_class
         self.fraction = fraction
+        self.pick = pick
 
     def __call__(self, examples: Examples, num_classes: int, *, split_seed: int, seed: int) -> Examples:
         """Return the kept examples.
@@ -58,7 +67,7 @@ class Subset:
                 f"{wanted} training examples are asked for and {available} are there",
                 where="corruptions.subset.n",
             )
-        return rng.permutation(available)[:wanted]
+        return self._ordered(np.arange(available), rng)[:wanted]
 
     def _from_class(self, targets: NDArray, label: int, rng: np.random.RandomState) -> NDArray:
         positions = np.flatnonzero(targets == label)
@@ -67,7 +76,10 @@ class Subset:
                 f"class {label} has {len(positions)} training examples and {self.per_class} are asked for",
                 where="corruptions.subset.per_class",
             )
-        return rng.permutation(positions)[: self.per_class]
+        return self._ordered(positions, rng)[: self.per_class]
+
+    def _ordered(self, positions: NDArray, rng: np.random.RandomState) -> NDArray:
+        return positions if self.pick == "first" else rng.permutation(positions)
 
 
 build = Subset

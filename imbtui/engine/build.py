@@ -116,6 +116,7 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         device=device,
         runs=run_paths.root.parent,
         loss=loss,
+        replicates=recipe.train.replicates,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:

@@ -37,6 +37,7 @@ class Context:
         device: training device.
         runs: the folder of this run and its neighbours; None where there is no run.
         loss: the recipe's loss; None where only a network is looked at.
+        replicates: inner repetitions that the recipe asks for.
     """
 
     model: nn.Module
@@ -51,6 +52,7 @@ class Context:
     device: torch.device
     runs: Path | None = None
     loss: nn.Module | None = None
+    replicates: int = 1
 
 
 class Method(nn.Module):

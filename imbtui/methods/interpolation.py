@@ -62,7 +62,7 @@ class Interpolation(Method):
 
     def setup(self, context: Context) -> None:
         """Put the closed form in the place of the model."""
-        inputs = torch.cat([batch.x.flatten(1) for batch in context.batches("train")]).double()
+        inputs = context.whole("train").x.flatten(1).double()
         self.solution: TwoLayer | MinNorm | Kernel
         if self.kind == "two_layer":
             generator = torch.Generator().manual_seed(seed_of(context.seed, "interpolation"))
@@ -82,9 +82,8 @@ class Interpolation(Method):
         """
         if run.load_finished(STAGE, run.objective):
             return
-        labels = torch.cat([batch.y for batch in run.context.batches("train")])
         try:
-            values = self.solution.solve(labels)
+            values = self.solution.solve(run.context.whole("train").y)
         except NotInterpolable as error:
             raise UserError(str(error), where=WHERE) from error
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)

@@ -14,6 +14,7 @@ from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError, did_you_mean
 from imbtui.methods._masks import REWOUND, Masked, is_part, masks_file, prunable_layers
+from imbtui.methods._networks import draw_anew, networks_in
 from imbtui.metrics import pick, series
 from imbtui.numerics.early_stopping import early_stop, is_winning, smallest_winning_density, speedup
 from imbtui.numerics.pruning import density, magnitude_masks, one_shot_rate, remaining_counts, shuffled_masks
@@ -133,7 +134,8 @@ class Lottery(Masked):
         self.guard()
         ticket = [torch.ones_like(layer.weight, dtype=torch.bool) for layer in self.layers]
         if "random_reinit" in self.controls:
-            networks_in(run.objective.model, run.context.make_model(run.context.seed))
+            template = run.context.make_model(run.context.seed)
+            networks_in(run.objective.model, template, where=f"{WHERE}.controls")
         first = Tick(REWIND, 0, run.steps_per_epoch, run.steps).step_of(self.rewind)
         if first >= run.steps:
             raise UserError(
@@ -263,10 +265,7 @@ class Lottery(Masked):
         if control != "random_reinit":
             generator = torch.Generator().manual_seed(seed)
             return shuffled_masks(ticket, generator, across_layers=control == "random_mask_global")
-        template = run.context.make_model(seed)
-        for number, network in enumerate(networks_in(run.objective.model, template)):
-            drawn = run.context.make_model(seed_of(seed, number)) if number else template
-            network.load_state_dict(drawn.state_dict())
+        draw_anew(run.objective.model, run.context, seed, where=f"{WHERE}.controls")
         return ticket
 
     def _prune(self, masks: list[Tensor]) -> list[Tensor]:
@@ -284,26 +283,6 @@ class Lottery(Masked):
             ]
         except ValueError as error:
             raise UserError(str(error), where=WHERE, hint="Choose fewer rounds or a smaller rate.") from None
-
-
-def networks_in(model: nn.Module, template: nn.Module) -> list[nn.Module]:
-    """Return the recipe's own networks inside a model that methods may have wrapped.
-
-    Raises:
-        UserError: there is none whose weights could be drawn anew.
-    """
-    shapes = {name: value.shape for name, value in template.state_dict().items()}
-    found = [
-        module
-        for module in model.modules()
-        if type(module) is type(template) and {n: v.shape for n, v in module.state_dict().items()} == shapes
-    ]
-    if not found:
-        raise UserError(
-            "random_reinit cannot draw the weights anew: another method has changed the network's layers",
-            where=f"{WHERE}.controls",
-        )
-    return found
 
 
 build = Lottery

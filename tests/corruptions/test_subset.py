@@ -59,3 +59,12 @@ def test_too_many_is_one_sentence(examples: Examples, options: dict, says: str) 
 def test_exactly_one_option(options: dict) -> None:
     with pytest.raises(UserError, match="give one of"):
         Subset(**options)
+
+
+def test_the_first_examples_whatever_the_seed() -> None:
+    examples = Examples.of(np.zeros((30, 1)), np.arange(30) % 3)
+    for seed in (0, 1):
+        of_all = Subset(n=5, pick="first")(examples, 3, split_seed=seed, seed=0)
+        of_each = Subset(per_class=2, pick="first")(examples, 3, split_seed=seed, seed=0)
+        assert of_all.index.tolist() == [0, 1, 2, 3, 4]
+        assert of_each.index.tolist() == [0, 1, 2, 3, 4, 5]

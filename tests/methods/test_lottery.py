@@ -21,7 +21,7 @@ from imbtui.engine.run import Run
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._masks import prunable_layers
-from imbtui.methods.lottery import networks_in
+from imbtui.methods._networks import networks_in
 from imbtui.metrics import pick
 from imbtui.numerics.pruning import prune_count, remaining_counts
 from imbtui.paths import RunPaths
@@ -585,7 +585,7 @@ def test_layers_of_wrapped_models_are_found() -> None:
         ("members.1.body.2", "linear"),
         ("members.1.head", "output"),
     ]
-    assert networks_in(members, network()) == list(members["members"])
+    assert networks_in(members, network(), where="") == list(members["members"])
     tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     tied[1].weight = tied[0].weight
     assert len(prunable_layers(tied)) == 1
@@ -603,4 +603,4 @@ def test_a_spectrally_normalised_layer_is_pruned_where_its_weight_comes_from() -
     assert not wrapped[0].weight[dropped].any()
     assert second.weight is wrapped[1].weight
     with pytest.raises(UserError, match="another method has changed the network's layers"):
-        networks_in(wrapped, nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)))
+        networks_in(wrapped, nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), where="")

@@ -59,3 +59,12 @@ def test_regularisers_act_in_training_alone() -> None:
         assert torch.equal(model(x), model(x)), name
     plain = ArpitCNN((3, 8, 8), head)
     assert torch.equal(plain(x), plain(x))
+
+
+def test_he_normal_weights_and_zero_biases_on_every_layer() -> None:
+    """arpit2017 §8."""
+    torch.manual_seed(0)
+    model = MLP((1, 8, 8), head, hidden=[512, 512], init="he_normal")
+    for layer in (m for m in model.modules() if isinstance(m, nn.Linear)):
+        assert float(layer.weight.std()) == pytest.approx((2 / layer.in_features) ** 0.5, rel=0.05)
+        assert not layer.bias.any()

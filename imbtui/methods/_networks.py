@@ -1,0 +1,45 @@
+"""The recipe's own networks, inside whatever methods wrapped around them."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from imbtui.engine.method import Context
+from imbtui.engine.seeding import seed_of
+from imbtui.errors import UserError
+
+
+def networks_in(model: nn.Module, template: nn.Module, *, where: str) -> list[nn.Module]:
+    """Return the recipe's own networks inside a model that methods may have wrapped.
+
+    Args:
+        model: the model as it is trained.
+        template: a network of the recipe.
+        where: what wants to draw weights anew, for the error.
+
+    Raises:
+        UserError: there is none whose weights could be drawn anew.
+    """
+    shapes = {name: value.shape for name, value in template.state_dict().items()}
+    found = [
+        module
+        for module in model.modules()
+        if type(module) is type(template) and {n: v.shape for n, v in module.state_dict().items()} == shapes
+    ]
+    if not found:
+        raise UserError(
+            "the weights cannot be drawn anew: another method has changed the network's layers", where=where
+        )
+    return found
+
+
+def draw_anew(model: nn.Module, context: Context, seed: int, *, where: str) -> None:
+    """Give the recipe's networks inside `model` the initial weights of another seed, in place.
+
+    Raises:
+        UserError: another method has changed the network's layers.
+    """
+    template = context.make_model(seed)
+    for number, network in enumerate(networks_in(model, template, where=where)):
+        drawn = context.make_model(seed_of(seed, number)) if number else template
+        network.load_state_dict(drawn.state_dict())
