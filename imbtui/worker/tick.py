@@ -145,6 +145,10 @@ class Worker:
             return
         chosen = queue.settings(self.runs)
         if chosen.paused:
+            # A launch under way would go on with the hundreds that it carries.
+            for launch in self.launches:
+                if behind := launch.behind():
+                    self._reaper.take_back(launch, behind)
             self._why = dict.fromkeys((run.id for run in waiting), queue.paused_phrase(chosen))
             return
         box = self._box(chosen, waiting)

@@ -119,6 +119,21 @@ def test_a_run_moved_to_the_front_of_a_packed_queue_goes_first(box: Box) -> None
     assert [box.starts(run) for run in rest] == [["start 1 0"]] * 3
 
 
+def test_a_paused_queue_begins_none_of_the_runs_that_wait_in_a_launch(box: Box) -> None:
+    queue.set_slots(box.runs, 1)
+    first, *rest = [box.submit(steps=100_000 if n == 0 else 3) for n in range(3)]
+    worker.ensure(box.runs)
+    box.wait(lambda: box.state(first) == "running")
+    queue.pause(box.runs)
+    box.wait(lambda: not any(run.state.exists() for run in rest))
+    worker.request_stop(box.runs, first.id)
+    box.wait(lambda: not worker.held(box.runs))
+    assert box.states(first, *rest) == ["stopped", "queued", "queued"]
+    queue.resume(box.runs)
+    box.wait(lambda: box.states(*rest) == ["finished"] * 2)
+    assert [box.starts(run) for run in rest] == [["start 1 0"]] * 2
+
+
 def test_room_that_becomes_idle_is_given_to_runs_that_wait_in_another_launch(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
