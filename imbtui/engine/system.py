@@ -37,6 +37,7 @@ class SystemLog:
         self._path = run.system
         self._cuda = cuda
         self._offset = _last_time(run.system)
+        self._taken = 0
         self._began = time.monotonic()
         self._before = (self._began, _process_seconds(), _machine_ticks())
         self._over = threading.Event()
@@ -67,7 +68,7 @@ class SystemLog:
                 writer.close()
 
     def _sample(self) -> dict[str, Any]:
-        """Return a row: seconds, and what was used since the sample before or is used now.
+        """Return a row: samples, seconds, and what was used since the sample before or is used now.
 
         `process/cpu` counts cores; `process/memory` and `gpu<i>/memory` are GiB; `machine/cpu`,
         `machine/memory` and `gpu<i>/utilisation` are shares in [0, 1].
@@ -77,7 +78,9 @@ class SystemLog:
         self._before = (now, seconds, ticks)
         passed = max(now - then, 1e-3)
         total = ticks[0] - ticks_before[0]
+        self._taken += 1
         row: dict[str, Any] = {
+            "step": self._taken,
             "time": round(self._offset + now - self._began, 2),
             "process/cpu": round((seconds - seconds_before) / passed, 3),
             "process/memory": round(_process_memory() / GIB, 3),

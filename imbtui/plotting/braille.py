@@ -8,7 +8,7 @@ which keeps every spike. Series differ by line pattern, so that no colour is nee
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +24,7 @@ PATTERNS = ("1", "11111000", "1000", "1111110010")
 SAMPLES = ("⠤⠤⠤⠤", "⠤⠄⠠⠤", "⠄⠀⠄⠀", "⠤⠤⠠⠀")
 """What each pattern looks like, for legends."""
 
+_LETTERS = "*o+x#@%&"  # of series, where there are no dots
 _BLANK = 0x2800
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # All dots of a cell's left or right half from the n-th downwards, and down to the n-th.
@@ -82,13 +83,14 @@ def render(
     return draw(series, width, height, log_y=log_y, x_label=x_label).lines
 
 
-def legend(series: Sequence[Series]) -> list[Piece]:
-    """Return a line pattern and label for each series, two spaces apart."""
+def legend(series: Sequence[Series], *, plain: bool = False) -> list[Piece]:
+    """Return a line pattern and label for each series, two spaces apart; `plain` as in `draw`."""
     pieces: list[Piece] = []
     for index, one in enumerate(series):
         gap = "  " if index else ""
         mark = f" {one.mark}" if one.mark else ""
-        pieces.append((f"{gap}{SAMPLES[_pattern(one, index)]}{mark} {one.label}", index))
+        sample = _LETTERS[index % len(_LETTERS)] * 2 if plain else SAMPLES[_pattern(one, index)]
+        pieces.append((f"{gap}{sample}{mark} {one.label}", index))
     return pieces
 
 
@@ -101,6 +103,8 @@ def draw(
     x_label: str = "",
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
+    zero: bool = False,
+    plain: bool = False,
 ) -> Chart:
     """Draw series with axes and round ticks.
 
@@ -109,9 +113,11 @@ def draw(
         width, height: size in characters, axes included.
         log_y: logarithmic y axis; values of 0 and below are left out.
         x_label: unit of the x axis, written at its right end.
-        x_range, y_range: what to show; default: all there is.
+        x_range, y_range: what to show; default: all there is, and all that `x_range` leaves.
+        zero: begin the y axis at 0, for what is never below it.
+        plain: letters instead of dots, for terminals that know only ASCII.
     """
-    cleaned = [_clean(one, log_y) for one in series]
+    cleaned = [_within(_clean(one, log_y), x_range) for one in series]
     shown = [points for points in cleaned if points[0]]
     rows, columns = height - 2, width
     if not shown or rows < 2 or width < 16:
@@ -119,10 +125,10 @@ def draw(
     left_x, right_x = x_range or (min(x[0] for x, _ in shown), max(x[-1] for x, _ in shown))
     if right_x <= left_x:
         right_x = left_x + 1
-    bands = [_band(one, log_y) for one in series]
+    bands = [_band(one, log_y, left_x, right_x) for one in series]
     lowest = min(min(y) for _, y in [*shown, *((x, low) for x, low, _ in bands if x)])
     highest = max(max(y) for _, y in [*shown, *((x, high) for x, _, high in bands if x)])
-    low, high = y_range or _padded(lowest, highest, log_y)
+    low, high = y_range or _padded(0.0 if zero and not log_y else lowest, highest, log_y)
     marks = _log_ticks(low, high, max(3, rows * 2 // 5)) if log_y else ticks(low, high, max(3, rows * 2 // 5))
     names = [labels([mark])[0] for mark in marks] if log_y else labels(marks)
     margin = max((len(name) for name in names), default=0) + 2
@@ -149,7 +155,7 @@ def draw(
         scale.row(_log(mark) if log_y else mark) // 4: name for mark, name in zip(marks, names, strict=True)
     }
     drawn: list[list[Piece]] = []
-    for number, pieces in enumerate(canvas.rows()):
+    for number, pieces in enumerate(canvas.rows(plain)):
         name = at_row.get(number)
         tick = "┤" if name is not None else "│"
         drawn.append([(f"{name or '':>{margin - 2}} ", LABEL), (tick, AXIS), *pieces])
@@ -226,7 +232,20 @@ def _clean(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float
     return [a for a, _ in kept], [b for _, b in kept]
 
 
-def _band(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+def _within(
+    points: tuple[Sequence[float], Sequence[float]], x_range: tuple[float, float] | None
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Return the points of a range of x; as given when that is all of them."""
+    x, y = points
+    if x_range is None or not x or (x_range[0] <= x[0] and x[-1] <= x_range[1]):
+        return x, y
+    first, last = bisect_left(x, x_range[0]), bisect_right(x, x_range[1])
+    return x[first:last], y[first:last]
+
+
+def _band(
+    series: Series, log_y: bool, left: float, right: float
+) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
     """Return where a series has a band, and its edges; on a logarithmic axis only what is above 0."""
     if not series.low:
         return (), (), ()
@@ -234,7 +253,7 @@ def _band(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float]
     points = [
         (x, low, high)
         for x, low, high in zip(series.x, series.low, series.high, strict=True)
-        if math.isfinite(x) and math.isfinite(low) and math.isfinite(high) and low >= least
+        if left <= x <= right and math.isfinite(low) and math.isfinite(high) and low >= least
     ]
     return [p[0] for p in points], [p[1] for p in points], [p[2] for p in points]
 
@@ -366,10 +385,13 @@ class _Canvas:
             self.dots[row][column] |= _BITS[x & 1][y & 3]
             self.owner[row][column] = owner
 
-    def rows(self) -> Iterator[list[Piece]]:
-        """Yield each row as runs of characters with one owner."""
+    def rows(self, plain: bool) -> Iterator[list[Piece]]:
+        """Yield each row as runs of characters with one owner; a letter for each owner where `plain`."""
         for number, (dots, owners) in enumerate(zip(self.dots, self.owner, strict=True)):
-            characters = [chr(_BLANK + d) if d else " " for d in dots]
+            if plain:
+                characters = [_letter(o) if d else " " for d, o in zip(dots, owners, strict=True)]
+            else:
+                characters = [chr(_BLANK + d) if d else " " for d in dots]
             for (row, column), letter in self.letters.items():
                 if row == number:
                     characters[column] = letter
@@ -380,6 +402,10 @@ class _Canvas:
                     pieces.append(("".join(characters[start:column]), owners[start]))
                     start = column
             yield pieces
+
+
+def _letter(owner: int) -> str:
+    return ":" if owner >= BAND else _LETTERS[owner % len(_LETTERS)]
 
 
 def _segment(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:

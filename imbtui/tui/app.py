@@ -34,6 +34,7 @@ from imbtui.tui.messages import (
     RowsDropped,
     RunsChanged,
     Said,
+    SystemGrew,
 )
 from imbtui.tui.theme import DARK, NAMES, THEMES
 
@@ -272,6 +273,9 @@ class ImbtuiApp(App[None]):
         self.live.drop_curves(message)
 
     def on_log_grew(self, message: LogGrew) -> None:
+        self._pass_on(message)
+
+    def on_system_grew(self, message: SystemGrew) -> None:
         self._pass_on(message)
 
     def on_machine_seen(self, message: MachineSeen) -> None:

@@ -30,16 +30,18 @@ def _floats() -> array[float]:
 
 @dataclass
 class Line:
-    """One metric over time. Stages follow one another: steps and epochs go on counting."""
+    """One metric over time. Stages follow one another: steps, epochs and seconds go on counting."""
 
     steps: array[float] = field(default_factory=_floats)
     epochs: array[float] = field(default_factory=_floats)
+    times: array[float] = field(default_factory=_floats)
     values: array[float] = field(default_factory=_floats)
 
     def extend(self, other: Line) -> None:
         """Append another line's points."""
         self.steps.extend(other.steps)
         self.epochs.extend(other.epochs)
+        self.times.extend(other.times)
         self.values.extend(other.values)
 
 
@@ -50,6 +52,7 @@ class Curves:
     Attributes:
         lines: numbers by full name; values that are not finite are left out.
         lists: the newest list of each list-valued metric, such as `test/class_accuracy`.
+        matrices: the newest matrix of each metric that is one, row by row.
         last: the newest value of each metric, also where it is not finite.
         row: position keys of the newest row.
         began: those of the first row of its stage, where that is among the rows read last.
@@ -58,6 +61,7 @@ class Curves:
 
     lines: dict[str, Line] = field(default_factory=dict)
     lists: dict[str, list[Any]] = field(default_factory=dict)
+    matrices: dict[str, list[list[float | None]]] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
     began: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +72,7 @@ class Curves:
         for name, line in other.lines.items():
             self.lines.setdefault(name, Line()).extend(line)
         self.lists |= other.lists
+        self.matrices |= other.matrices
         self.last |= other.last
         self.row = other.row or self.row
         self.began = other.began or self.began
@@ -95,6 +100,10 @@ def _split_order(name: str) -> tuple[int, str]:
     return (SPLITS.index(split) if split in SPLITS else 99, name)
 
 
+def _entry(value: Any) -> float | None:
+    return value if shapes.number(value) else None
+
+
 class Reader:
     """Turns lines of metrics.jsonl into curves, remembering where the stage before ended."""
 
@@ -108,11 +117,15 @@ class Reader:
         new = Curves()
         for row in self._rows(lines, new):
             step, epoch = self._place(row)
+            seconds = row.get("time", 0.0)
             for name, value in row.items():
                 if name in _POSITION:
                     continue
                 if isinstance(value, list):
-                    new.lists[name] = [part if shapes.number(part) else None for part in value]
+                    if value and all(isinstance(part, list) for part in value):
+                        new.matrices[name] = [[_entry(entry) for entry in part] for part in value]
+                    else:
+                        new.lists[name] = [_entry(part) for part in value]
                 elif isinstance(value, int | float):
                     new.last[name] = value
                     if math.isfinite(value):
@@ -121,6 +134,7 @@ class Reader:
                             line = new.lines[name] = Line()
                         line.steps.append(step)
                         line.epochs.append(epoch)
+                        line.times.append(seconds)
                         line.values.append(value)
                 elif value is None:
                     new.last[name] = math.nan

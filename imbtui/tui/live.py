@@ -31,6 +31,7 @@ from imbtui.tui.messages import (
     RowsDropped,
     RunsChanged,
     Said,
+    SystemGrew,
 )
 
 if TYPE_CHECKING:
@@ -55,11 +56,13 @@ class Wants:
         curves: ids of the runs whose metrics it draws.
         log: id of the run whose log it shows.
         queue: whether it shows the order in which runs wait.
+        system: id of the run of which it shows how busy the machine was.
     """
 
     curves: frozenset[str] = frozenset()
     log: str | None = None
     queue: bool = False
+    system: str | None = None
 
 
 @dataclass
@@ -102,6 +105,7 @@ class Poller:
         self._followed: dict[str, _Followed] = {}
         self._log: tuple[str, files.Tail, deque[str]] | None = None
         self._queue: tuple[Any, ...] | None = None
+        self._system: tuple[str, _Followed, Curves] | None = None
         self._machine = MachineReader(runs)
         self._slow = float("-inf")
         self._knobs: dict[str, Any] = {}
@@ -137,6 +141,7 @@ class Poller:
             self._tell(MachineSeen(self._machine.read(running)))
         self._read_queue(wants.queue, slow)
         self._read_log(wants.log)
+        self._read_system(wants.system)
         return self._read_curves(wants.curves)
 
     # The list
@@ -309,6 +314,23 @@ class Poller:
             chosen = queue.settings(self._runs)
             lines = queue.view(self._runs, list(self._active))
             self._tell(QueueSeen(lines, chosen, chosen.slots or queue.default_slots()))
+
+    def _read_system(self, run_id: str | None) -> None:
+        if run_id is None:
+            self._system = None
+            return
+        if self._system is None or self._system[0] != run_id:
+            self._system = (run_id, _Followed(files.Tail(self._runs.run(run_id).system)), Curves())
+        _, followed, known = self._system
+        new = followed.reader.read(followed.tail.read())
+        if new.row or not followed.started:
+            followed.started = True
+            # What was told of belongs to the other thread.
+            whole = Curves()
+            whole.extend(known)
+            whole.extend(new)
+            self._system = (run_id, followed, whole)
+            self._tell(SystemGrew(run_id, whole))
 
     def _read_log(self, run_id: str | None) -> None:
         if run_id is None:

@@ -74,6 +74,18 @@ class LogGrew(Message, bubble=False):
         return isinstance(message, LogGrew) and message.run_id == self.run_id
 
 
+class SystemGrew(Message, bubble=False):
+    """The load on the machine that is looked at has new rows; it carries all rows there are."""
+
+    def __init__(self, run_id: str, curves: Curves) -> None:
+        super().__init__()
+        self.run_id = run_id
+        self.curves = curves
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SystemGrew) and message.run_id == self.run_id
+
+
 class MachineSeen(Message, bubble=False):
     """How busy this machine is."""
 

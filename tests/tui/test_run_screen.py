@@ -54,7 +54,8 @@ async def test_numbers_and_tab_change_tabs(gallery: RunsPaths, opened: Any, wait
             ("1", "curves"),
             ("tab", "classes"),
             ("shift+tab", "curves"),
-            ("shift+tab", "log"),
+            ("shift+tab", "probes"),
+            ("5", "system"),
         ):
             await pilot.press(key)
             assert switcher.current == tab
@@ -73,7 +74,7 @@ async def test_m_turns_to_the_next_metric_and_y_takes_logarithms(
         assert "running" in shown(pilot)  # the running mean is drawn beside the evaluated loss
         await pilot.press("y")
         await wait(pilot, lambda: "log scale" in shown(pilot))
-        await pilot.press("y", "a")
+        await pilot.press("y", "x")
         await wait(pilot, lambda: " step" in shown(pilot) and "log scale" not in shown(pilot))
         await pilot.press("M")
         await wait(pilot, lambda: "balanced accuracy   1 of" in shown(pilot))
@@ -164,13 +165,13 @@ async def test_stop_and_resume_are_offered_where_they_mean_something(
     async with opened(gallery) as (app, pilot):
         await open_run(app, pilot, wait, shown)
         await pilot.press("R")
-        await pilot.press("x")
+        await pilot.press("X")
         assert isinstance(app.screen, Confirm)
         await pilot.press("y")
         await wait(pilot, lambda: asked == [("stop", RUNNING)])
         await pilot.press("escape")
         await open_run(app, pilot, wait, shown, "sceaab-ce-s1")
-        await pilot.press("x")
+        await pilot.press("X")
         assert isinstance(app.screen, Run)
         await pilot.press("R")
         await wait(pilot, lambda: asked[1:] == [("resume", "sceaab-ce-s1")])
@@ -200,7 +201,7 @@ async def test_a_run_without_metrics_says_so(gallery: RunsPaths, opened: Any, wa
 async def test_a_small_terminal_and_back(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:
     async with opened(gallery) as (app, pilot):
         await open_run(app, pilot, wait, shown)
-        for key in "1234":
+        for key in "123456":
             await pilot.press(key)
             for size in ((40, 10), (12, 4), (200, 50)):
                 await pilot.resize_terminal(*size)

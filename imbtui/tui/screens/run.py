@@ -1,4 +1,4 @@
-"""One run: its curves, classes, recipe and log, live."""
+"""One run: its curves, classes, recipe, log, load on the machine, probes and artefacts, live."""
 
 from __future__ import annotations
 
@@ -17,16 +17,28 @@ from textual.widgets import ContentSwitcher, Static
 
 from imbtui import shapes, text
 from imbtui.files import printable
-from imbtui.tui import actions
+from imbtui.tui import actions, artefacts
 from imbtui.tui import rows as say
+from imbtui.tui.artefacts import Artefact, Content
 from imbtui.tui.live import Wants
-from imbtui.tui.messages import LogGrew, MachineSeen, ProgressMade, Row, RowsArrived, RunsChanged
-from imbtui.tui.toml_lines import toml_lines
+from imbtui.tui.messages import (
+    LogGrew,
+    MachineSeen,
+    ProgressMade,
+    Row,
+    RowsArrived,
+    RunsChanged,
+    SystemGrew,
+)
+from imbtui.tui.origins import Origin, origins
 from imbtui.tui.widgets.classes_pane import ClassesPane
 from imbtui.tui.widgets.curves_pane import CurvesPane
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
-from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.log_pane import LogPane
+from imbtui.tui.widgets.probes_pane import ProbesPane
+from imbtui.tui.widgets.recipe_pane import RecipePane
+from imbtui.tui.widgets.system_pane import SystemPane
 from imbtui.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
@@ -35,7 +47,9 @@ if TYPE_CHECKING:
 KEY = ""
 TITLE = "Run"
 
-TABS = ("curves", "classes", "recipe", "log")
+TABS = ("curves", "classes", "recipe", "log", "system", "probes")
+CONFUSION = "confusion.json"
+LOOK_AGAIN = 2.0  # seconds between looks at the artefacts while a tab shows them
 
 
 @dataclass(frozen=True)
@@ -47,12 +61,14 @@ class Read:
         overrides: the assignments it was submitted with.
         counts: training examples of each class; empty before it has started.
         shots: where few-shot ends and many-shot begins.
+        origins: what of its recipe the recipe file does not say.
     """
 
     source: str = ""
     overrides: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
     shots: tuple[int, ...] = (20, 100)
+    origins: tuple[Origin, ...] = ()
 
 
 class FolderRead(Message, bubble=False):
@@ -61,6 +77,15 @@ class FolderRead(Message, bubble=False):
     def __init__(self, read: Read) -> None:
         super().__init__()
         self.read = read
+
+
+class ArtefactsRead(Message, bubble=False):
+    """The artefacts were listed, and some of them read, in a thread."""
+
+    def __init__(self, artefacts: list[Artefact], contents: dict[str, tuple[int, Content]]) -> None:
+        super().__init__()
+        self.artefacts = artefacts
+        self.contents = contents
 
 
 class Run(Screen[None]):
@@ -83,12 +108,12 @@ class Run(Screen[None]):
             Binding(str(n), f"tab({n - 1})", tab, show=False, id=f"run.{tab}", tooltip=f"Show {tab}.")
             for n, tab in enumerate(TABS, 1)
         ),
-        Binding("escape", "app.pop_screen", "back", id="run.back", tooltip="Back to the runs."),
+        Binding("escape", "back", "back", id="run.back", tooltip="Back to the runs."),
         Binding("tab", "next(1)", "next tab", id="run.next", tooltip="Next tab."),
         Binding(
             "shift+tab", "next(-1)", "previous tab", show=False, id="run.previous", tooltip="Tab before."
         ),
-        Binding("x", "stop", "stop", id="run.stop", tooltip="Stop; a checkpoint is written first."),
+        Binding("X", "stop", "stop", id="run.stop", tooltip="Stop; a checkpoint is written first."),
         Binding("R", "resume", "resume", id="run.resume", tooltip="Resume from the newest checkpoint."),
     ]
 
@@ -98,6 +123,8 @@ class Run(Screen[None]):
         self._read = Read()
         self._seen = ("", 0, False)
         self._tab = TABS[0]
+        self._contents: dict[str, tuple[int, Content]] = {}
+        self._wanted: set[str] = {CONFUSION}
 
     def compose(self) -> ComposeResult:
         yield Head(printable(self.run_id))
@@ -109,9 +136,13 @@ class Run(Screen[None]):
             with Container(id="classes"):
                 yield ClassesPane()
             with Container(id="recipe"):
-                yield Lines(id="recipe-text")
+                yield RecipePane()
             with Container(id="log"):
-                yield Lines(id="log-text", follow=True)
+                yield LogPane()
+            with Container(id="system"):
+                yield SystemPane()
+            with Container(id="probes"):
+                yield ProbesPane()
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -120,6 +151,8 @@ class Run(Screen[None]):
         self._show_row()
         self._show_curves()
         self.query_one(Head).machine(self.app.live.machine)
+        self.set_interval(LOOK_AGAIN, self._look_at_artefacts)
+        self._look_at_artefacts(at_once=True)
         self.app.live.poke()
 
     def on_screen_resume(self) -> None:
@@ -127,8 +160,9 @@ class Run(Screen[None]):
         self.app.live.poke()
 
     def wants(self) -> Wants:
-        """This run's metrics always, its log while that is shown."""
-        return Wants(frozenset({self.run_id}), self.run_id if self._tab == "log" else None)
+        """This run's metrics always, its log and the machine's load while they are shown."""
+        log, system = (self.run_id if self._tab == tab else None for tab in ("log", "system"))
+        return Wants(frozenset({self.run_id}), log, system=system)
 
     @property
     def _row(self) -> Row | None:
@@ -152,8 +186,11 @@ class Run(Screen[None]):
 
     def on_log_grew(self, message: LogGrew) -> None:
         if message.run_id == self.run_id:
-            lines: list[Line] = [[(line, "text")] for line in message.lines]
-            self.query_one("#log-text", Lines).show(lines or [[("the log is empty", "quiet")]])
+            self.query_one(LogPane).show(message.lines)
+
+    def on_system_grew(self, message: SystemGrew) -> None:
+        if message.run_id == self.run_id:
+            self.query_one(SystemPane).show(message.curves, complete=True)
 
     def _show_row(self) -> None:
         row = self._row
@@ -178,7 +215,8 @@ class Run(Screen[None]):
     def _show_curves(self) -> None:
         live = self.app.live
         curves = live.curves.get(self.run_id)
-        self.query_one(CurvesPane).show(curves, complete=self.run_id in live.complete)
+        self.query_one("#curves CurvesPane", CurvesPane).show(curves, complete=self.run_id in live.complete)
+        self.query_one(ProbesPane).show(curves)
         self.query_one(ClassesPane).show_run(curves, self._read.counts, self._read.shots)
 
     # Its folder
@@ -191,13 +229,39 @@ class Run(Screen[None]):
 
     def on_folder_read(self, message: FolderRead) -> None:
         self._read = message.read
-        lines = toml_lines(message.read.source)
-        if message.read.overrides:
-            changed: list[Line] = [[("# changed when it was submitted:", "quiet")]]
-            changed += [[(f"#   {printable(assignment)}", "quiet")] for assignment in message.read.overrides]
-            lines = [*changed, [("", "text")], *lines]
-        self.query_one("#recipe-text", Lines).show(lines)
+        read = message.read
+        self.query_one(RecipePane).show_recipe(read.source, read.overrides, read.origins)
         self._show_curves()
+
+    # Its artefacts
+
+    def _look_at_artefacts(self, *, at_once: bool = False) -> None:
+        if at_once or (self._tab in ("classes", "probes") and self.is_current):
+            self.run_worker(
+                self._read_artefacts, thread=True, exclusive=True, group="artefacts", exit_on_error=False
+            )
+
+    def _read_artefacts(self) -> None:
+        folder = self.app.runs.run(self.run_id).artifacts
+        found = artefacts.listed(folder)
+        new = {}
+        for one in found:
+            known = self._contents.get(one.name)
+            if one.name in self._wanted and (known is None or known[0] != one.changed):
+                new[one.name] = (one.changed, artefacts.read(folder / one.name))
+        self.post_message(ArtefactsRead(found, new))
+
+    def on_artefacts_read(self, message: ArtefactsRead) -> None:
+        self._contents |= message.contents
+        if CONFUSION in message.contents:
+            self.query_one(ClassesPane).show_confusion(message.contents[CONFUSION][1])
+        self.query_one(ProbesPane).show_artefacts(message.artefacts, message.contents)
+
+    @on(ProbesPane.Wanted)
+    def _content_wanted(self, event: ProbesPane.Wanted) -> None:
+        if event.artefact.name not in self._wanted:
+            self._wanted.add(event.artefact.name)
+            self._look_at_artefacts(at_once=True)
 
     # Tabs
 
@@ -209,7 +273,10 @@ class Run(Screen[None]):
         self._tab = TABS[number]
         self.query_one("#panes", ContentSwitcher).current = self._tab
         self.query_one(TabBar).activate(number)
-        self._panes[number].focus()
+        pane = self._panes[number]
+        inside = (widget for widget in pane.query(Widget) if widget.focusable and widget.display)
+        (pane if pane.can_focus else next(inside, pane)).focus()
+        self._look_at_artefacts()
         self.app.live.poke()
 
     def action_next(self, by: int) -> None:
@@ -218,6 +285,13 @@ class Run(Screen[None]):
     @on(TabBar.Chosen)
     def _chosen(self, event: TabBar.Chosen) -> None:
         self.action_tab(event.number)
+
+    def action_back(self) -> None:
+        if not self.query_one(LogPane).end_search() or self._tab != "log":
+            self.app.pop_screen()
+
+    def action_end_search(self) -> None:
+        self.query_one(LogPane).end_search()
 
     # What is done to it
 
@@ -251,11 +325,13 @@ def read_folder(app: ImbtuiApp, run_id: str) -> Read:
     except OSError as error:
         source = f"# recipe.toml cannot be read: {error.strerror}"
     shots = (view.recipe.get("train") or {}).get("shots")
+    submit = view.submit
     return Read(
         source,
         tuple(view.submit.get("overrides", ())),
         tuple(view.env.get("class_counts", ())),
         tuple(shots) if shots and shapes.list_of(shapes.number)(shots) and len(shots) == 2 else (20, 100),
+        tuple(origins(str(submit.get("source") or ""), view.recipe, submit)),
     )
 
 

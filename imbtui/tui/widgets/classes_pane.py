@@ -6,23 +6,37 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 
 from imbtui import text
+from imbtui.tui.artefacts import Content
 from imbtui.tui.curves import Curves
+from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Line, Lines
 
 SPLITS = ("test", "val", "train")
+LONGEST_BAR = 60  # cells
+BOTH = 124  # cells from which bars and matrix stand side by side
 _GROUPS = (("many-shot", "many_accuracy"), ("medium-shot", "medium_accuracy"), ("few-shot", "few_accuracy"))
 
 
-class ClassesPane(Lines):
-    """Bars; a key changes the split."""
+class ClassesPane(Horizontal):
+    """Bars, and the confusion matrix beside them or instead of them; keys change split and view."""
 
     TITLE = "Classes"
-    DEFAULT_CSS = "ClassesPane { padding: 0 1; }"
+    DEFAULT_CSS = """
+    ClassesPane { padding: 0 1; }
+    ClassesPane > Lines { width: 1fr; }
+    ClassesPane > HeatMap { display: none; width: 1fr; }
+    ClassesPane.-both > HeatMap, ClassesPane.-matrix > HeatMap { display: block; }
+    ClassesPane.-both > Lines { display: block; width: 1fr; padding-right: 2; }
+    ClassesPane.-matrix > Lines { display: none; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "split", "split", id="classes.split", tooltip="Test, validation or training examples."),
+        Binding("h", "matrix", "confusion", id="classes.matrix", tooltip="Bars or confusion matrix."),
     ]
 
     def __init__(self) -> None:
@@ -30,7 +44,12 @@ class ClassesPane(Lines):
         self._curves: Curves | None = None
         self._counts: Sequence[int] = ()
         self._shots: Sequence[int] = (20, 100)
+        self._confusion = Content()
         self._split = ""
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="class-bars")
+        yield HeatMap(id="confusion")
 
     def show_run(self, curves: Curves | None, counts: Sequence[int], shots: Sequence[int]) -> None:
         """Show a run.
@@ -43,6 +62,11 @@ class ClassesPane(Lines):
         self._curves, self._counts, self._shots = curves, counts, shots
         self._draw()
 
+    def show_confusion(self, confusion: Content) -> None:
+        """Show the confusion matrices that the run keeps."""
+        self._confusion = confusion
+        self._draw()
+
     def action_split(self) -> None:
         splits = self._splits
         if splits:
@@ -50,8 +74,17 @@ class ClassesPane(Lines):
             self._split = splits[(at + 1) % len(splits)]
             self._draw()
 
+    def action_matrix(self) -> None:
+        self.toggle_class("-matrix")
+        self.query_one(HeatMap if self.has_class("-matrix") else Lines).focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where both are shown there is nothing to change."""
+        return action != "matrix" or not self.has_class("-both")
+
     def on_resize(self, event: events.Resize) -> None:
-        self._draw()
+        self.set_class(event.size.width >= BOTH, "-both")
+        self.call_after_refresh(self._draw)  # when the bars know how wide they are now
 
     @property
     def _splits(self) -> list[str]:
@@ -59,9 +92,9 @@ class ClassesPane(Lines):
         return [split for split in SPLITS if f"{split}/class_accuracy" in known]
 
     def _draw(self) -> None:
-        splits = self._splits
+        lines, splits = self.query_one(Lines), self._splits
         if not splits or self._curves is None:
-            self.show([[("no evaluation yet", "quiet")]])
+            lines.show([[("no evaluation yet", "quiet")]])
             return
         if self._split not in splits:
             self._split = splits[0]
@@ -71,8 +104,15 @@ class ClassesPane(Lines):
             (f"{self._split} accuracy", "strong"),
             *((f"   {label} {text.number(value)}", "quiet") for label, value in groups if value is not None),
         ]
-        width = self.scrollable_content_region.width
-        self.show([head, [("", "text")], *bars(accuracies, self._counts, self._shots, width)])
+        width = lines.scrollable_content_region.width
+        lines.show([head, [("", "text")], *bars(accuracies, self._counts, self._shots, width)])
+        matrix = self._confusion.matrices.get(self._split)
+        self.query_one(HeatMap).show(
+            f"{self._split} confusion, per cent of the true class" if matrix else "no confusion matrix yet",
+            matrix or (),
+            about=self._confusion.axes,
+            shares=True,
+        )
 
 
 def bars(
@@ -86,7 +126,7 @@ def bars(
         shots: see `ClassesPane.show_run`.
         width: cells to use.
     """
-    room = max(10, width - 40)
+    room = max(10, min(LONGEST_BAR, width - 40))
     lines: list[Line] = [[(f"{'class':>5}  {'trained on':>10}  {'':<6}  accuracy", "quiet")]]
     for label, accuracy in enumerate(accuracies):
         count = counts[label] if label < len(counts) else None

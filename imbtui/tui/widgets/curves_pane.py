@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import csv
+import io
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
-from imbtui.tui.curves import Curves
-from imbtui.tui.series import of_family
+from imbtui.tui.curves import SPLITS, Curves
+from imbtui.tui.dialogs.choose import Choice, Choose
+from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, of_family, time_unit
 from imbtui.tui.widgets.plot import Plot
 
-CHART_WIDTH, CHART_HEIGHT = 64, 13
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+
+CHART_WIDTH = 64
 MOST = 9
+NEAREST = 8  # points that the narrowest zoom still holds
+_UNITS = {"epochs": "epoch", "steps": "step"}
 
 
 class CurvesPane(Grid, can_focus=True):
-    """Charts; keys turn pages and change axes."""
+    """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same."""
 
+    app: ImbtuiApp
     TITLE = "Curves"
+    CHART_HEIGHT = 13
+    EMPTY = "no metrics yet"
+    FIXED_AXIS = ""
+    FROM_ZERO = False
     DEFAULT_CSS = """
     CurvesPane { grid-gutter: 1 3; padding: 0 1; height: 1fr; }
     CurvesPane > Plot.-hidden { display: none; }
@@ -30,8 +43,28 @@ class CurvesPane(Grid, can_focus=True):
         Binding(
             "M", "turn(-1)", "previous", show=False, id="curves.previous", tooltip="Show the metrics before."
         ),
+        Binding("f", "find", "find metric", show=False, id="curves.find", tooltip="Find a metric by name."),
         Binding("y", "log", "log y", id="curves.log", tooltip="Logarithmic y axis, and back."),
-        Binding("a", "axis", "epochs/steps", id="curves.axis", tooltip="Epochs or steps on the x axis."),
+        Binding("x", "axis", "axis", id="curves.axis", tooltip="Epochs, steps or time on the x axis."),
+        Binding(
+            "left",
+            "read(-1)",
+            "read out",
+            id="curves.read",
+            tooltip="Read values out; further left.",
+            key_display="← →",
+        ),
+        Binding("right", "read(1)", show=False, id="curves.read_right", tooltip="Read values out; right."),
+        Binding("shift+left", "read(-10)", show=False, id="curves.read_far_left", tooltip="Ten steps left."),
+        Binding("shift+right", "read(10)", show=False, id="curves.read_far", tooltip="Ten steps right."),
+        Binding("backspace", "unread", show=False, id="curves.unread", tooltip="Read nothing out."),
+        Binding("z", "zoom(1)", "zoom", id="curves.zoom", tooltip="Zoom in on what is read out, or the end."),
+        Binding("Z", "zoom(-1)", "zoom out", show=False, id="curves.unzoom", tooltip="Zoom out."),
+        Binding("plus", "smooth(1)", "smooth", id="curves.smooth", tooltip="Smooth more.", key_display="+ -"),
+        Binding("minus", "smooth(-1)", show=False, id="curves.less", tooltip="Smooth less."),
+        Binding("0", "smooth(0)", show=False, id="curves.raw", tooltip="Do not smooth."),
+        Binding("s", "split", "split", show=False, id="curves.split", tooltip="One split, or all."),
+        Binding("w", "write", "CSV", show=False, id="curves.csv", tooltip="Copy the shown curves as CSV."),
     ]
 
     def __init__(self) -> None:
@@ -39,17 +72,18 @@ class CurvesPane(Grid, can_focus=True):
         self._curves: Curves | None = None
         self._complete = False
         self._first = 0
-        self._log_y = False
-        self._axis = "epochs"
         self._shown = 1
+        self._zoom: tuple[float, float] | None = None
+        self._cursor: float | None = None
+        self._smoother = Smoother()
 
     def compose(self) -> ComposeResult:
         for number in range(MOST):
-            yield Plot(id=f"chart-{number}", empty="")
+            yield Plot(id=f"chart-{number}")
 
     def on_resize(self, event: events.Resize) -> None:
         columns = max(1, min(3, event.size.width // CHART_WIDTH))
-        rows = max(1, min(3, event.size.height // CHART_HEIGHT))
+        rows = max(1, min(3, event.size.height // self.CHART_HEIGHT))
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
         self._shown = columns * rows
@@ -65,6 +99,8 @@ class CurvesPane(Grid, can_focus=True):
         self._curves, self._complete = curves, complete
         self._draw()
 
+    # Which metrics, and on which axes
+
     def action_turn(self, by: int) -> None:
         count = len(self._families)
         if count <= self._shown:
@@ -74,35 +110,187 @@ class CurvesPane(Grid, can_focus=True):
             self._first = (self._first + by * step) % count
         self._draw()
 
+    def action_find(self) -> None:
+        names = list(self._families)
+
+        def chosen(name: str | None) -> None:
+            if name in names:
+                self._first = names.index(name)
+                self._draw()
+
+        choices = [Choice(name, ", ".join(self._families[name][:3])) for name in names]
+        self.app.push_screen(Choose("Metric", choices), chosen)
+
     def action_log(self) -> None:
-        self._log_y = not self._log_y
+        self.app.view.log_y = not self.app.view.log_y
         self._draw()
 
     def action_axis(self) -> None:
-        self._axis = "steps" if self._axis == "epochs" else "epochs"
+        if self.FIXED_AXIS:
+            return
+        self.app.view.axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
+        self._zoom = self._cursor = None
         self._draw()
+
+    def action_smooth(self, by: int) -> None:
+        level = self.app.view.smoothing + by if by else 0
+        self.app.view.smoothing = max(0, min(len(SMOOTHINGS) - 1, level))
+        self._draw()
+
+    def action_split(self) -> None:
+        splits = ["", *SPLITS[:3]]
+        self.app.view.split = splits[(splits.index(self._split) + 1) % len(splits)]
+        self._draw()
+
+    # Zoom and read-out
+
+    def action_read(self, by: int) -> None:
+        """Move the read-out by cells; the first time it appears at the end."""
+        plot, (first, last) = self.query(Plot).first(), self._range
+        if self._cursor is None:
+            self._cursor = last
+        else:
+            self._cursor += by * (last - first) / max(1, plot.columns - 1)
+        start, end = self._whole
+        self._cursor = max(start, min(end, self._cursor))
+        if self._axis == "steps":
+            self._cursor = float(round(self._cursor))
+        if self._zoom and not first <= self._cursor <= last:
+            shift = self._cursor - (first if self._cursor < first else last)
+            self._zoom = (first + shift, last + shift)
+        self._draw()
+
+    def action_unread(self) -> None:
+        self._cursor = None
+        self._draw()
+
+    def action_zoom(self, by: int) -> None:
+        (start, end), (first, last) = self._whole, self._range
+        middle = last if self._cursor is None else self._cursor
+        width = (last - first) * (0.5 if by > 0 else 2.0)
+        if by > 0 and not self._holds_points(width, first, last):
+            return
+        first = max(start, min(middle - width / 2, end - width))
+        self._zoom = None if width >= end - start else (first, first + width)
+        self._draw()
+
+    def _holds_points(self, width: float, first: float, last: float) -> bool:
+        """Whether a window of this width would still hold points worth looking at."""
+        lines = self._curves.lines.values() if self._curves else ()
+        longest: Any = max((getattr(line, self._axis) for line in lines), key=len, default=())
+        scale = self._seconds if self._axis == "times" else 1.0
+        inside = sum(first <= x / scale <= last for x in longest)
+        return inside * width / max(1e-12, last - first) >= NEAREST
+
+    @on(Plot.Pointed)
+    def _pointed(self, event: Plot.Pointed) -> None:
+        self.focus()
+        self._cursor = event.x
+        self._draw()
+
+    @on(Plot.Wheeled)
+    def _wheeled(self, event: Plot.Wheeled) -> None:
+        self.action_zoom(event.by)
+
+    @property
+    def _whole(self) -> tuple[float, float]:
+        """The whole x axis of the charts on the screen."""
+        ends = [one.x[-1] for series in self._series() for one in series if one.x]
+        return 0.0, max(ends, default=1.0)
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        return self._zoom or self._whole
+
+    # Drawing
+
+    @property
+    def _axis(self) -> str:
+        chosen = self.FIXED_AXIS or self.app.view.axis
+        return chosen if chosen in AXES else AXES[0]
+
+    @property
+    def _split(self) -> str:
+        return self.app.view.split if self.app.view.split in SPLITS[:3] else ""
+
+    @property
+    def _weight(self) -> float:
+        return SMOOTHINGS[max(0, min(len(SMOOTHINGS) - 1, self.app.view.smoothing))]
+
+    @property
+    def _seconds(self) -> float:
+        return time_unit(self._curves)[0] if self._curves else 1.0
 
     @property
     def _families(self) -> dict[str, list[str]]:
         return self._curves.families() if self._curves else {}
 
-    def _draw(self) -> None:
+    def _on_screen(self) -> list[tuple[str, list[str], int]]:
+        """Return name, metrics and position of each family that has a chart."""
         families = list(self._families.items())
         count = len(families)
-        unit = "epoch" if self._axis == "epochs" else "step"
+        places = [(self._first + number) % count for number in range(min(self._shown, count))]
+        return [(*families[place], place) for place in places]
+
+    def _series(self) -> list[list[Any]]:
+        if self._curves is None:
+            return []
+        return [
+            of_family(
+                self._curves,
+                members,
+                axis=self._axis,
+                split=self._split,
+                weight=self._weight,
+                smoother=self._smoother,
+                seconds=self._seconds,
+            )
+            for _, members, _ in self._on_screen()
+        ]
+
+    def _draw(self) -> None:
+        shown, series = self._on_screen(), self._series()
+        count = len(self._families)
+        unit = _UNITS.get(self._axis) or (time_unit(self._curves)[1] if self._curves else "")
         for number, plot in enumerate(self.query(Plot)):
-            position = (self._first + number) % count if count else 0
-            wanted = number < min(self._shown, max(1, count))
-            plot.set_class(not wanted, "-hidden")
-            if not wanted:
+            plot.set_class(number >= max(1, len(shown)), "-hidden")
+            if number >= len(shown):
+                plot.draw("reading …" if not self._complete else self.EMPTY, (), empty="")
                 continue
-            if not count or self._curves is None:
-                waiting = "reading …" if not self._complete else "no metrics yet"
-                plot.draw(waiting, ())
-                continue
-            name, members = families[position]
-            title = name.replace("_", " ") + (", log scale" if self._log_y else "")
-            if count > self._shown:
-                title += f"   {position + 1} of {count}"
-            series = of_family(self._curves, members, axis=self._axis)
-            plot.draw(title, series, unit=unit, log_y=self._log_y)
+            name, _, place = shown[number]
+            plot.draw(
+                self._title(name, place, count),
+                series[number],
+                unit=unit,
+                log_y=self.app.view.log_y,
+                x_range=self._zoom,
+                cursor=self._cursor,
+                zero=self.FROM_ZERO,
+            )
+
+    def _title(self, name: str, place: int, count: int) -> str:
+        title = name.replace("_", " ")
+        if self.app.view.log_y:
+            title += ", log scale"
+        if self._weight:
+            title += f", smoothed {self._weight:g}"
+        if self._zoom:
+            title += ", zoomed"
+        return title + (f"   {place + 1} of {count}" if count > self._shown else "")
+
+    def action_write(self) -> None:
+        """Copy what is on the screen as CSV: a row a point, a column a metric."""
+        if self._curves is None:
+            return
+        names = [name for _, members, _ in self._on_screen() for name in members]
+        table: dict[tuple[float, float], dict[str, float]] = {}
+        for name in names:
+            line = self._curves.lines[name]
+            for step, epoch, value in zip(line.steps, line.epochs, line.values, strict=True):
+                table.setdefault((step, epoch), {})[name] = value
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["step", "epoch", *names])
+        for (step, epoch), values in sorted(table.items()):
+            writer.writerow([f"{step:g}", f"{epoch:g}", *(values.get(name, "") for name in names)])
+        self.app.copy(text.getvalue(), f"{len(table)} rows of CSV")

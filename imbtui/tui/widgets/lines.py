@@ -15,7 +15,7 @@ from textual.strip import Strip
 Line = Sequence[tuple[str, str]]
 """A line as (text, style) pieces; a style is one of `STYLES`."""
 
-STYLES = ("text", "quiet", "strong", "good", "warning", "bad", "accent", "bar", "rail")
+STYLES = ("text", "quiet", "strong", "good", "warning", "bad", "accent", "bar", "rail", "found", "here")
 
 
 class Lines(ScrollView, can_focus=True):
@@ -35,6 +35,8 @@ class Lines(ScrollView, can_focus=True):
     Lines > .lines--bad { color: $text-error; text-style: bold; }
     Lines > .lines--accent { color: $text-primary; text-style: bold; }
     Lines > .lines--bar { color: $text-primary; }
+    Lines > .lines--found { color: $text-accent; text-style: bold underline; }
+    Lines > .lines--here { color: $background; background: $accent; text-style: bold; }
     Lines > .lines--rail { color: $foreground 20%; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{style}" for style in STYLES}
@@ -67,14 +69,14 @@ class Lines(ScrollView, can_focus=True):
         self._follow = follow
         self._ground_style: Style | None = None
 
-    def show(self, lines: Sequence[Line]) -> None:
-        """Show other lines; where the text was followed at its end, it still is."""
+    def show(self, lines: Sequence[Line], *, stay: bool = False) -> None:
+        """Show other lines; where the text was followed at its end, it still is, unless it is to `stay`."""
         at_end = self.scroll_offset.y >= self.max_scroll_y
         self._lines = lines
         width = max((sum(len(text) for text, _ in line) for line in lines), default=0)
         self.virtual_size = Size(width, len(lines))
         self.refresh()
-        if self._follow and at_end:
+        if self._follow and at_end and not stay:
             self.call_after_refresh(self.scroll_end, animate=False)
 
     def notify_style_update(self) -> None:

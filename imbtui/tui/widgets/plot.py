@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -9,9 +10,11 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from imbtui import text
 from imbtui.files import printable
 from imbtui.plotting import braille
 from imbtui.plotting.braille import Chart, Piece, Series
@@ -25,6 +28,7 @@ class Plot(Widget):
     Plot > .plot--title { color: $foreground; text-style: bold; }
     Plot > .plot--axis { color: $foreground 30%; }
     Plot > .plot--label { color: $text-muted; }
+    Plot > .plot--cursor { color: $text-accent; }
     Plot > .plot--series-0 { color: $text-primary; }
     Plot > .plot--series-1 { color: $text-warning; }
     Plot > .plot--series-2 { color: $text-success; }
@@ -38,16 +42,34 @@ class Plot(Widget):
         "plot--title",
         "plot--axis",
         "plot--label",
+        "plot--cursor",
         *(f"plot--{part}-{n}" for part in ("series", "band") for n in range(len(braille.PATTERNS))),
     }
 
-    def __init__(self, *, id: str | None = None, empty: str = "no values yet") -> None:
+    class Pointed(Message):
+        """The mouse chose a place on the x axis."""
+
+        def __init__(self, x: float) -> None:
+            super().__init__()
+            self.x = x
+
+    class Wheeled(Message):
+        """The mouse wheel turned, upwards by 1 or downwards by -1."""
+
+        def __init__(self, by: int) -> None:
+            super().__init__()
+            self.by = by
+
+    def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._title = ""
         self._unit = ""
         self._series: Sequence[Series] = ()
         self._log_y = False
-        self._empty = empty
+        self._empty = "no values yet"
+        self._x_range: tuple[float, float] | None = None
+        self._cursor: float | None = None
+        self._zero = False
         self._chart: Chart | None = None
         self._ground_style: Style | None = None
 
@@ -59,6 +81,9 @@ class Plot(Widget):
         unit: str = "",
         log_y: bool = False,
         empty: str = "no values yet",
+        x_range: tuple[float, float] | None = None,
+        cursor: float | None = None,
+        zero: bool = False,
     ) -> None:
         """Draw other data.
 
@@ -68,7 +93,12 @@ class Plot(Widget):
             unit: of the x axis.
             log_y: logarithmic y axis.
             empty: what stands there when there is nothing to draw.
+            x_range: the part to show; None: from 0 on all there is.
+            cursor: where on the x axis values are read out; None: nowhere.
+            zero: begin the y axis at 0.
         """
+        self._zero = zero
+        self._x_range, self._cursor = x_range, cursor
         self._empty = empty
         self._title, self._series = printable(title), series
         self._unit, self._log_y = unit, log_y
@@ -78,10 +108,30 @@ class Plot(Widget):
     def on_resize(self, event: events.Resize) -> None:
         self._chart = None
 
+    @property
+    def x_range(self) -> tuple[float, float]:
+        """The part of the x axis that is shown, as far as the series reach."""
+        return self._x_range or (0.0, max((one.x[-1] for one in self._series if one.x), default=1.0))
+
+    @property
+    def columns(self) -> int:
+        """Cells of the plot area's width."""
+        return max(2, self.size.width - (self._chart.left if self._chart else 8))
+
+    def on_click(self, event: events.Click) -> None:
+        if self._chart is not None and event.x >= self._chart.left:
+            first, last = self._chart.x_range
+            share = (event.x - self._chart.left) / max(1, self.columns - 1)
+            self.post_message(self.Pointed(first + share * (last - first)))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.post_message(self.Wheeled(1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.post_message(self.Wheeled(-1))
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        if y == 0:
-            return self._head(width)
         if self._chart is None:
             self._chart = braille.draw(
                 self._series,
@@ -89,24 +139,54 @@ class Plot(Widget):
                 self.size.height - 1,
                 x_label=self._unit,
                 log_y=self._log_y,
-                x_range=(0.0, max((one.x[-1] for one in self._series if one.x), default=1.0)),
+                x_range=self.x_range,
+                zero=self._zero,
+                plain=self._plain,
             )
+        if y == 0:
+            return self._head(width)
         rows = self._chart.rows
         pieces = rows[y - 1] if y - 1 < len(rows) else []
         if y == 2 and not any(one.x for one in self._series):
             pieces = [(f"  {self._empty}", braille.LABEL)]
-        return self._strip(pieces, width)
+        strip = self._strip(pieces, width)
+        place = self._cursor_column(self._chart)
+        if place is None or y > len(rows) - 2:
+            return strip
+        under = strip.crop(place, place + 1).text
+        if under.strip():
+            return strip
+        line = Segment("┊", self.get_component_rich_style("plot--cursor"))
+        return Strip.join([strip.crop(0, place), Strip([line]), strip.crop(place + 1, width)])
+
+    @property
+    def _plain(self) -> bool:
+        return bool(getattr(self.app, "ascii", False))
+
+    def _cursor_column(self, chart: Chart) -> int | None:
+        first, last = chart.x_range
+        if self._cursor is None or not first <= self._cursor <= last or len(chart.rows) < 3:
+            return None
+        return chart.left + round((self._cursor - first) / (last - first) * (self.columns - 1))
 
     def _head(self, width: int) -> Strip:
         title = Segment(self._title, self.get_component_rich_style("plot--title"))
-        legend = [Segment(text, self._style(role)) for text, role in braille.legend(self._series)]
+        pieces = braille.legend(self._series, plain=self._plain)
+        if self._cursor is not None:
+            values = read_out(self._series, self._cursor)
+            pieces = [(f"{piece} {value}", role) for (piece, role), value in zip(pieces, values, strict=True)]
+            at = f"{self._unit} {_place(self._series, self._cursor):.6g}  "
+            pieces = [(at, braille.LABEL), *pieces]
+        legend = [Segment(piece, self._style(role)) for piece, role in pieces]
         room = width - cell_len(self._title) - sum(cell_len(s.text) for s in legend)
+        if room < 2 and self._cursor is not None:
+            return Strip(legend).crop_extend(0, width, self._ground)  # the numbers are what was asked for
         if room < 2:
             return Strip([title]).crop_extend(0, width, self._ground)
         return Strip([title, Segment(" " * room, self._ground), *legend]).crop_extend(0, width, self._ground)
 
     def _strip(self, pieces: Sequence[Piece], width: int) -> Strip:
-        segments = [Segment(text, self._style(role)) for text, role in pieces]
+        segments = [Segment(piece, self._style(role)) for piece, role in pieces]
         return Strip(segments).crop_extend(0, width, self._ground)
 
     def notify_style_update(self) -> None:
@@ -129,3 +209,18 @@ class Plot(Widget):
         pattern = self._series[index].pattern
         number = (index if pattern is None else pattern) % len(braille.PATTERNS)
         return self.get_component_rich_style(f"plot--{part}-{number}")
+
+
+def _place(series: Sequence[Series], x: float) -> float:
+    """Return the place of the newest point up to a place on the x axis."""
+    points = (one.x[bisect_right(one.x, x + 1e-9) - 1] for one in series if one.x and one.x[0] <= x)
+    return max(points, default=x)
+
+
+def read_out(series: Sequence[Series], x: float) -> list[str]:
+    """Return the value of each series at its last point up to a place on the x axis."""
+    values = []
+    for one in series:
+        position = bisect_right(one.x, x + 1e-9) - 1
+        values.append(text.number(one.y[position]) if position >= 0 else "–")
+    return values

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -54,6 +55,15 @@ class TabBar(Widget):
             f"{'▌' if number == self._active else ' '}{number + 1} {title} "
             for number, title in enumerate(self._titles)
         ]
+
+    def jump_targets(self) -> list[tuple[int, str, Callable[[], object]]]:
+        """Return where each tab is, for jump mode."""
+        targets: list[tuple[int, str, Callable[[], object]]] = []
+        start = 0
+        for number, text in enumerate(self._texts()):
+            targets.append((start, "", partial(self.post_message, self.Chosen(number))))
+            start += cell_len(text)
+        return targets
 
     def on_click(self, event: events.Click) -> None:
         start = 0
