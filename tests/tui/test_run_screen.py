@@ -15,7 +15,6 @@ from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.screens.run import Run
 from imbtui.tui.widgets.classes_pane import bars, group_of
 from imbtui.tui.widgets.lines import Lines
-from imbtui.tui.widgets.plot import Plot
 
 RUNNING = "rldama-ldam-drw-s0"
 
@@ -39,7 +38,7 @@ async def test_curves_come_first(
         text = shown(pilot)
         assert "test" in text and "train" in text and "epoch" in text
         assert "epoch 50 of 80" in text and "62 %" in text
-        charts = [plot for plot in app.screen.query(Plot) if plot.display]
+        charts = [plot for plot in app.screen.query("#curves Plot") if plot.display]
         assert len(charts) == (1 if size == (80, 24) else 9)
 
 
