@@ -39,6 +39,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "group_vs_official": GROUPS,
     "group_metrics": GROUPS,
     "early_stop": ["dataset.n_val=300"],
+    "noisy_error": ["corruptions.label_noise.rate=0.2"],
     "plurality": ["methods.ensemble=true"],
     "separator": [*GAUSSIAN, "model.name=linear"],
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],

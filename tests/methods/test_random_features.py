@@ -125,3 +125,14 @@ def test_double_descent_in_the_course_of_training(make_runs: MakeRuns, train: Tr
     assert metrics["double_descent/prominence"] == (None if found is None else found.prominence)
     (unfit,) = make_runs("probes.double_descent.eps=0.0", "train.steps=5", toml=MLP)
     assert train(unfit)["metrics"]["double_descent/threshold_step"] is None
+
+
+def test_the_error_on_noisy_labels(make_runs: MakeRuns, train: Train) -> None:
+    """nakkiran2019 §2: right answers are wrong at the rate p, and wrong ones right at p / (K - 1)."""
+    settings = ("corruptions.label_noise.rate=0.2", "probes.noisy_error.every='30it'")
+    (run,) = make_runs(*settings, toml=MLP)
+    metrics = train(run)["metrics"]
+    error = metrics["test/error"]
+    assert metrics["noisy_error/error"] == pytest.approx((1 - error) * 0.2 + error * (1 - 0.2 / 9))
+    (clean,) = make_runs("probes.noisy_error=true", toml=MLP)
+    assert "the training labels have no noise" in train(clean)["reason"]

@@ -1,0 +1,70 @@
+"""The error that a test set with the training set's label noise would show."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.method import Context, Probe
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.probes._model import evaluating, require_examples
+
+
+class NoisyError(Probe):
+    """Expects each label of a clean split to be turned as those of the training set were (nakkiran2019 §2).
+
+    `error`: the mean probability that the noisy label is not the predicted class. Nothing is drawn, so it
+    is what an endless noisy split would show. `test/error` is the error on clean labels beside it.
+
+    Args:
+        split: the split to measure on; its labels are clean.
+    """
+
+    def __init__(self, *, split: Literal["test", "val"] = "test") -> None:
+        self.split = split
+
+    def setup(self, context: Context) -> None:
+        """Remember the noise.
+
+        Raises:
+            UserError: the run has no such split, or no label noise.
+        """
+        require_examples(context, self.split, where="probes.noisy_error.split")
+        transition = context.examples["train"].transition
+        if transition is None:
+            raise UserError(
+                "the training labels have no noise", where="probes.noisy_error", hint="Add label_noise."
+            )
+        self.transition = torch.from_numpy(transition)
+        self.context = context
+
+    def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
+        """Return the error by name."""
+        with evaluating(objective) as model:
+            parts = [(predicted(model(b.x)), b.y) for b in self.context.batches(self.split)]
+        classes = torch.cat([classes for classes, _ in parts]).cpu()
+        targets = torch.cat([targets for _, targets in parts]).cpu()
+        return {"error": expected_noisy_error(classes, targets, self.transition)}
+
+
+def predicted(logits: Tensor) -> Tensor:
+    """Return the predicted classes, (N,), of logits (N, K); members' (M, N, K) probabilities are averaged."""
+    return (logits.softmax(-1).mean(0) if logits.dim() == 3 else logits).argmax(-1)
+
+
+def expected_noisy_error(classes: Tensor, targets: Tensor, transition: Tensor) -> float:
+    """Return 1 - mean T[y, prediction] (nakkiran2019 §2, `test_error_noisy`).
+
+    Args:
+        classes: predictions, (N,) int64.
+        targets: clean labels y, (N,) int64.
+        transition: T, (K, K); row i: what the clean label i becomes.
+    """
+    return 1 - float(transition[targets, classes].mean())
+
+
+build = NoisyError
