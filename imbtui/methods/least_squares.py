@@ -8,14 +8,13 @@ import numpy as np
 import orjson
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
-from imbtui.errors import UserError
+from imbtui.methods._head import solve_head
 from imbtui.numerics.importance_weights import effective_sample_size
-from imbtui.numerics.least_squares import weighted_least_squares
 from imbtui.option_types import Count
 
 if TYPE_CHECKING:
@@ -74,29 +73,15 @@ class LeastSquares(Method):
     def _solve(self, part: Assembly) -> dict[str, float]:
         """Put the solution into the head and return what is logged of the way there."""
         model, objective = part.objective.model, part.objective
-        head = getattr(model, "head", None)
-        if not isinstance(head, nn.Linear):
-            raise UserError(
-                "least squares solve for a linear head, and the model has none",
-                where=WHERE,
-                hint='Use model.head = "linear" and no method that changes the head.',
-            )
-        batch = part.context.whole("train")
+        batch, classes = part.context.whole("train"), part.context.num_classes
+        targets = F.one_hot(batch.y, classes).to(batch.x.dtype) if classes else batch.y[:, None]
         model.eval()
-        features = model.features(batch.x)
-        classes = part.context.num_classes
-        targets = F.one_hot(batch.y, classes).to(features.dtype) if classes else batch.y[:, None]
         weights: Tensor | None = None
         start = Tick(STAGE, 0, 1, 1)
         solved = 0
         while solved < self.rounds:
             solved += 1
-            matrix, offset = weighted_least_squares(
-                features, targets, weights, intercept=head.bias is not None
-            )
-            head.weight.copy_(matrix)
-            if head.bias is not None:
-                head.bias.copy_(offset)
+            solve_head(model, batch.x, targets, weights, where=WHERE)
             losses = objective.sample_losses(model(batch.x), batch, start)
             before, weights = weights, objective.sample_weights(batch, losses, start)
             if weights is None or (before is not None and torch.allclose(weights, before, SETTLED, SETTLED)):
