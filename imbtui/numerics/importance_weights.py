@@ -10,7 +10,11 @@ from torch import Tensor
 
 
 def weighted_risk(losses: Tensor, weights: Tensor) -> Tensor:
-    """Return (1/n) sum_i w_i l_i, (): with the true ratio, consistent for the test risk (lu2021 §3.1)."""
+    """Return (1/n) sum_i w_i l_i, (): with the true ratio, consistent for the test risk (lu2021 §3.1).
+
+    Of losses on a held-out fold, with the full weights whatever the predictor was trained with, this is the
+    fold's risk in importance-weighted cross-validation.
+    """
     return (weights * losses).mean()
 
 
