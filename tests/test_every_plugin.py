@@ -28,10 +28,13 @@ REQUIRED: dict[str, str] = {
     "methods.lottery": "{rounds = 1}",
     "methods.ticket": f"{{run = '{TICKETS}', exclude = ['head']}}",
     "methods.group_dro": '{by = "class"}',
+    "methods.dynamic_weights": "{start_epoch = 0}",
+    "methods.one_step": '{ratio = "network"}',
 }
 # What a plug-in asks of the rest of the recipe.
 GAUSSIAN = ["dataset.name=gaussian_mixture"]
 GROUPS = [*GAUSSIAN, "dataset.form=groups"]
+REGRESSION = ["dataset.name=linear_sem", "dataset.validation=2", "loss.name=squared"]
 SURROUNDINGS: dict[str, list[str]] = {
     "rademacher": ["dataset.protocol=classes"],
     "binary_vs": GAUSSIAN,
@@ -44,6 +47,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "separator": [*GAUSSIAN, "model.name=linear"],
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
     "balanced_svm": GAUSSIAN,
+    "mechanism_transfer": REGRESSION,
 }
 # Pairs whose first method puts something else in the place of the network that the second one needs.
 REFUSED = {
@@ -125,6 +129,13 @@ def test_every_pair_of_methods(make_runs: MakeRuns, train: Train, pair: tuple[st
         (run,) = make_runs(*assignments, toml=TOML)
         assert REFUSED[pair] in train(run)["reason"]
         return
+    tasks = [plugins.literal("method", name, "TASKS", ("classification",)) for name in pair]
+    if ("regression",) in tasks:
+        assignments += REGRESSION
+        if ("classification",) in tasks:
+            with pytest.raises(UserError, match="is for classification"):
+                make_runs(*assignments, toml=TOML)
+            return
     trains_and_restarts(make_runs, train, *assignments)
 
 

@@ -27,6 +27,7 @@ from imbtui.option_types import Count, Positive, Rate
 
 WHERE = "methods.static_weights"
 TASKS = ("classification", "regression")
+MOST_MATCHED = 10000
 
 
 class StaticWeights(Method):
@@ -34,7 +35,7 @@ class StaticWeights(Method):
 
     Where the ratio comes from:
 
-    - `true`: the data set knows it (toy_sinc).
+    - `known`: the data set knows it (toy_sinc).
     - `ulsif`, `rulsif`, `kliep`: a kernel model, width and ridge chosen by five-fold cross-validation
       (lu2021 §3.2, §3.4; KLIEP takes uLSIF's width). RuLSIF's ratio is relative already, by `alpha`.
     - `kmm`: kernel mean matching at the median distance (lu2021 §3.3).
@@ -61,7 +62,7 @@ class StaticWeights(Method):
     def __init__(
         self,
         *,
-        ratio: Literal["true", "ulsif", "rulsif", "kliep", "kmm", "labels", "clean"] = "ulsif",
+        ratio: Literal["known", "ulsif", "rulsif", "kliep", "kmm", "labels", "clean"] = "ulsif",
         form: Literal["plain", "flattened", "relative"] = "plain",
         gamma: Rate = 0.5,
         alpha: Rate = 0.5,
@@ -75,7 +76,7 @@ class StaticWeights(Method):
             raise UserError("alpha is below 1: at 1 all weights would be equal", where=f"{WHERE}.alpha")
         if form != "plain" and ratio == "rulsif":
             raise UserError("rulsif estimates the relative ratio itself; use it plain", where=f"{WHERE}.form")
-        self.ratio: Literal["true", "ulsif", "rulsif", "kliep", "kmm", "labels", "clean"] = ratio
+        self.ratio: Literal["known", "ulsif", "rulsif", "kliep", "kmm", "labels", "clean"] = ratio
         self.form: Literal["plain", "flattened", "relative"] = form
         self.gamma = gamma
         self.alpha = alpha
@@ -106,7 +107,7 @@ class StaticWeights(Method):
         train = context.examples["train"]
         if self.ratio == "clean":
             return torch.from_numpy(~train.is_corrupted).double()
-        if self.ratio == "true":
+        if self.ratio == "known":
             if "ratio" not in context.examples:
                 raise UserError(
                     "the data set does not know its density ratio",
@@ -130,6 +131,12 @@ class StaticWeights(Method):
         train = inputs_of(context, "train").double()
         test = shifted_inputs(context, where=f"{WHERE}.ratio").double()
         if self.ratio == "kmm":
+            if len(train) > MOST_MATCHED:
+                raise UserError(
+                    f"kernel mean matching holds a matrix of {len(train)} x {len(train)} distances",
+                    where=f"{WHERE}.ratio",
+                    hint=f"It takes {MOST_MATCHED} training examples at most; use ulsif.",
+                )
             sigma = median_distance(torch.cat([train, test]))
             programme = matching_programme(
                 gaussian_kernel(train, train, sigma), gaussian_kernel(train, test, sigma)

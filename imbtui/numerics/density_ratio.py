@@ -29,9 +29,9 @@ def gaussian_kernel(x: Tensor, centres: Tensor, sigma: float | Tensor) -> Tensor
     return torch.exp(squared_distances(x, centres) / (-2 * sigma**2))
 
 
-def median_distance(x: Tensor) -> Tensor:
-    """Return the median distance between two of the points (N, D), ()."""
-    return torch.pdist(x).median()
+def median_distance(x: Tensor, *, most: int = 2000) -> Tensor:
+    """Return the median distance between two of the points (N, D), (): of very many, every k-th counts."""
+    return torch.pdist(x[:: -(-len(x) // most)]).median()
 
 
 def ratio_moments(train_features: Tensor, test_features: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -181,9 +181,15 @@ def choose_width(
         alpha: of the ratio that is fitted.
         widths: multiples of the median distance of all points.
         ridges: values of lambda.
-        folds: both samples are cut into as many, at random.
+        folds: both samples are cut into as many, at random; fewer where a sample has fewer points.
         generator: draws the folds, on the CPU.
+
+    Raises:
+        ValueError: a sample has one point only.
     """
+    folds = min(folds, len(train), len(test))
+    if folds < 2:
+        raise ValueError("a kernel width is chosen from at least two training and two test points")
     scale = median_distance(torch.cat([train, test]))
     parts = [
         (torch.randperm(len(sample), generator=generator) % folds).to(sample.device)
