@@ -49,10 +49,12 @@ SURROUNDINGS: dict[str, list[str]] = {
     "balanced_svm": GAUSSIAN,
     "mechanism_transfer": REGRESSION,
 }
-# Pairs whose first method puts something else in the place of the network that the second one needs.
+# Pairs of which one method puts something else in the place of the network that the other one needs.
 REFUSED = {
     ("random_features", "ticket"): "Use the model of",
     ("random_features", "ensemble"): "List ensemble first",
+    ("ensemble", "least_squares"): "no method that changes the head",
+    ("least_squares", "ensemble"): "no method that changes the head",
 }
 TOML = """
 title = "three steps"
