@@ -5,14 +5,17 @@ The functions take time and are called in threads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 from imbtui.recipe import Study, parse_study
-from imbtui.text import plural
+from imbtui.text import duration, plural
 from imbtui.tui.form import DEVICES, RERUN, SEEDS, Form
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def check(runs: RunsPaths, request: Request) -> Checked:
         sentence = _product(study, len(seeds), count)
         if count <= MOST_COMPARED and request.edits.get(RERUN) != "true":
             entries = submit.plan(runs, [_study(request, chosen)])
-            sentence += _known(entries)
+            sentence += _known(entries) + estimate(runs, entries, device)
     except UserError as error:
         return Checked(str(error), wrong=True, key=key or error.where.rpartition(", ")[2])
     return Checked(sentence, warnings=study.warnings)
@@ -98,6 +101,110 @@ def launch(runs: RunsPaths, request: Request) -> list[tuple[str, str]]:
     if new == 0:
         return [(f"nothing new to train{_known(entries)}", "warning")]
     return [(f"{plural(new, 'run')} queued{_known(entries)}", "information")]
+
+
+def estimate(runs: RunsPaths, entries: Sequence[Entry], device: list[int] | str | None) -> str:
+    """Return about how long new runs take, by what runs like them took: `; about 2 min, two at a time`.
+
+    Runs like one are those of its arm in its study, else those with its data set, model and length; an arm's
+    runs of another length count in proportion.
+
+    Args:
+        device: GPU indices, `"cpu"`, or None for what each recipe says.
+    """
+    from imbtui import index, queue
+    from imbtui.knobs import main_knobs
+    from imbtui.recipe import tables_of
+
+    new = {entry.planned.digest: entry.planned for entry in entries if entry.status == "new"}
+    if not new:
+        return ""
+    of_arm: dict[Any, list[float]] = {}
+    alike: dict[Any, list[float]] = {}
+    for row in index.query(runs):
+        knobs, seconds = row.get("knobs") or {}, row.get("seconds")
+        if row["state"] == "finished" and seconds and knobs:
+            length = _length(knobs)
+            of_arm.setdefault((row["study"], row.get("arm")), []).append(seconds / length)
+            alike.setdefault(_likeness(knobs), []).append(seconds / length)
+    total, unknown, seen = 0.0, 0, 0
+    for planned in new.values():
+        knobs = main_knobs(tables_of(planned.recipe))
+        known = of_arm.get((planned.study, planned.arm)) or alike.get(_likeness(knobs))
+        if known:
+            seen = max(seen, len(known))
+            total += statistics.median(known) * _length(knobs)
+        else:
+            unknown += 1
+    if unknown == len(new):
+        return "; no earlier run tells how long they take"
+    settings = queue.settings(runs)
+    at_once = (settings.slots or queue.default_slots()) if not isinstance(device, list) else len(device)
+    at_once = max(1, min(at_once, len(new)))
+    rest = f", and {plural(unknown, 'run')} of unknown length" if unknown else ""
+    beside = f", {at_once} at a time" if at_once > 1 else ""
+    return f"; about {duration(total / at_once)}{beside}{rest}, by earlier runs"
+
+
+def _length(knobs: Mapping[str, Any]) -> float:
+    length = knobs.get("train.epochs") or knobs.get("train.steps") or 1
+    return float(length) if isinstance(length, int | float) and length > 0 else 1.0
+
+
+def _likeness(knobs: Mapping[str, Any]) -> tuple[Any, ...]:
+    return knobs.get("dataset.name"), knobs.get("model.name"), "train.steps" in knobs
+
+
+def previews(request: Request) -> list[tuple[str, str]]:
+    """Return a title and the resolved recipe of each arm and grid point, for the first seed.
+
+    Raises:
+        UserError: something in the form is wrong.
+    """
+    from imbtui import text
+    from imbtui.recipe import to_toml
+
+    chosen = _seeds(request) or request.form.seeds
+    study = _study(request, chosen[:1])
+    found = []
+    for run in study.runs:
+        parts = [run.arm or "", text.point(run.point) if run.point else "", f"seed {run.seed}"]
+        found.append(("   ".join(part for part in parts if part), to_toml(run.recipe)))
+    return found
+
+
+def save(request: Request, name: str) -> str:
+    """Write a form as a recipe into ./recipes and return where.
+
+    Raises:
+        UserError: the name is none, there is such a recipe, or something in the form is wrong.
+    """
+    from imbtui import files
+    from imbtui.tui.recipe_text import recipe_text
+
+    path = check_name(name)
+    text = recipe_text(request.form)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomic(path, text)
+    except OSError as error:
+        raise UserError(f"it cannot be written: {error.strerror}", where=str(path)) from None
+    return str(path)
+
+
+def check_name(name: str) -> Path:
+    """Return the file that a recipe of this name is written to.
+
+    Raises:
+        UserError: it is no name, or there is such a file.
+    """
+    name = name.strip().removesuffix(".toml")
+    if not re.fullmatch(r"[\w-]+(?:/[\w-]+)*", name):
+        raise UserError(f'"{name}" is not a name for a recipe', hint="Write letters, digits, - and _.")
+    path = Path("recipes") / f"{name}.toml"
+    if path.exists():
+        raise UserError("there is such a recipe", where=str(path), hint="Choose another name.")
+    return path
 
 
 def _study(request: Request, seeds: list[int] | None) -> Study:

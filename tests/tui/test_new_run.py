@@ -227,7 +227,7 @@ async def test_all_other_options_are_under_more(
             await pilot.press("up")
         await pilot.press("7", "enter")
         await wait(pilot, lambda: any(getattr(line, "value", "") == "7" for line in fields.lines))
-        await pilot.press("ctrl+o")
+        await pilot.press("ctrl+t")
         await wait(pilot, lambda: len(fields.lines) == 9)
 
 

@@ -16,7 +16,9 @@ from textual.timer import Timer
 from textual.widgets import Button, Static
 
 from imbtui.errors import UserError
+from imbtui.tui.dialogs.ask_text import AskText
 from imbtui.tui.dialogs.choose import Choice, Choose
+from imbtui.tui.dialogs.show_text import ShowText
 from imbtui.tui.messages import MachineSeen
 from imbtui.tui.widgets.fields import ChoiceWanted, Edited, Fields, MoreWanted
 from imbtui.tui.widgets.head import Head
@@ -82,7 +84,10 @@ class FormScreen(Screen[None]):
     AUTO_FOCUS = "Fields"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+l,f5", "launch", "launch", id="form.launch", tooltip="Queue the runs."),
-        Binding("ctrl+o", "more", "more", id="form.more", tooltip="Show or hide all other options."),
+        Binding("ctrl+t", "more", "more", id="form.more", tooltip="Show or hide all other options."),
+        Binding("f3", "preview", "preview", id="form.preview", tooltip="The resolved recipes, as TOML."),
+        Binding("f4,ctrl+e", "editor", "$EDITOR", id="form.editor", tooltip="Edit the recipe's text."),
+        Binding("ctrl+s", "save", "save as", id="form.save", tooltip="Save the form as a recipe."),
         Binding("tab", "app.focus_next", show=False, id="form.next", tooltip="To the buttons."),
         Binding(
             "escape", "back", "back", id="form.back", tooltip="Back to the recipes; nothing is launched."
@@ -98,6 +103,7 @@ class FormScreen(Screen[None]):
         self._wrong = True
         self._timer: Timer | None = None
         self._launching = False
+        self._draft = ""
 
     def compose(self) -> ComposeResult:
         yield Head("New run", self.recipe_name)
@@ -220,6 +226,70 @@ class FormScreen(Screen[None]):
         said.update(sentence)
         said.set_class(wrong, "-wrong")
 
+    # As a text
+
+    def action_preview(self) -> None:
+        """Show what each run's resolved recipe will be."""
+        from imbtui.tui import submission
+
+        if self._form is None:
+            return
+        self.query_one(Fields).keep()
+        try:
+            texts = submission.previews(submission.Request.of(self._form))
+        except UserError as error:
+            self._say(str(error), wrong=True)
+            return
+        self.app.push_screen(ShowText(texts))
+
+    def action_editor(self) -> None:
+        """Edit the recipe, with the form's changes in it, in the user's editor."""
+        from imbtui.tui.editor import edit
+        from imbtui.tui.recipe_text import recipe_text
+
+        if self._form is None:
+            return
+        self.query_one(Fields).keep()
+        try:
+            before = self._draft or recipe_text(self._form)
+            after = edit(self.app, before, name=self._form.path.name)
+            if after == before and not self._draft:
+                return
+            self._draft = after
+            self._form = edited(self._form, after)
+        except UserError as error:
+            again = "   F4 opens the text again." if self._draft else ""
+            self._say(str(error) + again, wrong=True)
+            return
+        self._draft = ""
+        self.query_one("#title", Static).update(f"{self._form.title}   (edited)")
+        self._show()
+        self._check_soon()
+
+    def action_save(self) -> None:
+        """Ask for a name and save the form as a recipe."""
+        from imbtui.tui import submission
+
+        if self._form is None:
+            return
+        self.query_one(Fields).keep()
+        request = submission.Request.of(self._form)
+
+        def given(name: str | None) -> None:
+            if name is not None:
+                saved = partial(submission.save, request, name)
+                self.app.do(lambda: [(f"saved as {saved()}", "information")])
+
+        self.app.push_screen(
+            AskText(
+                "Save as a recipe",
+                text=f"{Path(self.recipe_name).stem}-2",
+                about="It goes to ./recipes and is then in the list of recipes.",
+                check=submission.check_name,
+            ),
+            given,
+        )
+
     # Launching
 
     @on(Button.Pressed, "#launch")
@@ -271,6 +341,19 @@ def read_form(name: str) -> Form:
         path = path.relative_to(here)  # as one would type it; sentences begin with it
     load_study(path)
     return Form(read_text(path), path, name_of(path))
+
+
+def edited(form: Form, source: str) -> Form:
+    """Return the form of a recipe's text that was edited.
+
+    Raises:
+        UserError: the text is not in order.
+    """
+    from imbtui.recipe import parse_study
+    from imbtui.tui.form import Form
+
+    parse_study(source, form.path, name=form.name)
+    return Form(source, form.path, form.name)
 
 
 def _choices(field: Field) -> list[Choice]:

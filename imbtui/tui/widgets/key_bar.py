@@ -76,7 +76,7 @@ class KeyBar(Widget):
             if active.binding.show and active.enabled:
                 found.setdefault(active.binding.action + active.binding.description, active.binding)
         home = not any((binding.id or "").endswith(".back") for binding in found.values())
-        order = sorted(enumerate(found.values()), key=lambda item: (_rank(*item, home), item[0]))
+        order = sorted(enumerate(found.values()), key=lambda item: (_rank(item[0], item[1], home), item[0]))
         return [binding for _, binding in order]
 
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
