@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from imbtui.corruptions.downscale import Downscale
 from imbtui.corruptions.pixel_shuffle import PixelShuffle
 from imbtui.corruptions.random_inputs import RandomInputs
 from imbtui.engine.examples import Examples
@@ -109,3 +110,26 @@ def test_every_image_has_a_permutation_of_its_own(images: Examples) -> None:
 def test_image_files_are_refused(corruption, files: Examples) -> None:
     with pytest.raises(UserError, match="image files cannot be changed"):
         corrupted(corruption, files)
+
+
+def test_images_shrink_in_every_split_and_count_as_clean(images: Examples) -> None:
+    small = corrupted(Downscale(factor=1), images)
+    np.testing.assert_allclose(small.x, images.x / 255, rtol=1e-6)
+    even = Examples.of(images.x[:, :, :4], images.targets)
+    half = corrupted(Downscale(), even)
+    assert half.x.shape == (2000, 3, 2, 3)
+    np.testing.assert_allclose(half.x[7, 1, 0], even.x[7, 2:4, 0:2].mean((0, 1)) / 255, rtol=1e-5)
+    np.testing.assert_array_equal(Downscale().held_out(even, even, split="test", seed=0).x, half.x)
+    assert not half.is_corrupted.any()
+
+
+@pytest.mark.parametrize(
+    ("examples", "says"),
+    [
+        (Examples.of(np.zeros((2, 6, 5, 1)), np.zeros(2)), "do not fill 6 x 5 pixels"),
+        (Examples.of(np.zeros((2, 4)), np.zeros(2)), "only images"),
+    ],
+)
+def test_what_cannot_shrink_is_refused(examples: Examples, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        corrupted(Downscale(), examples)

@@ -17,7 +17,7 @@ from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
 
 TEST, TRAIN, FIT = "test/accuracy", "train/accuracy", "fit_epoch"
-PAPERS = ("zhang2017",)
+PAPERS = ("zhang2017", "arpit2017")
 # What two independent implementations measured, as means over seeds, and how far other seeds may lie off.
 MEASURED: dict[str, list[tuple[str, str, str, float, float]]] = {
     "zhang2017/quick": [
@@ -44,6 +44,32 @@ MEASURED: dict[str, list[tuple[str, str, str, float, float]]] = {
         ("dropout, true", FIT, "", 14.5, 3),
     ],
     "zhang2017/interpolation": [],
+    "arpit2017/quick": [
+        ("A real", "example_difficulty/spread", "last", 18.5, 2),
+        ("A randX", "example_difficulty/spread", "last", 2.1, 0.6),
+        ("A randY", "example_difficulty/spread", "last", 2.6, 0.8),
+        ("A real", "example_difficulty/mean", "last", 0.80, 0.02),
+        ("B real", "unrolled_sgd/gini", "last", 0.521, 0.05),
+        ("B randX", "unrolled_sgd/gini", "last", 0.178, 0.03),
+        ("B randY", "unrolled_sgd/gini", "last", 0.172, 0.03),
+        ("C randY 0", TEST, "max", 0.982, 0.01),
+        ("C randY 0.4", TEST, "max", 0.940, 0.02),
+        ("C randY 0.4", TEST, "mean_last:5", 0.71, 0.05),
+        ("C randY 0", "critical_sample_ratio/0.02", "epoch:40", 0.053, 0.02),
+        ("C randY 0.4", "critical_sample_ratio/0.02", "epoch:40", 0.50, 0.08),
+        ("C randY 0.8", "critical_sample_ratio/0.02", "epoch:40", 0.72, 0.08),
+        ("C randX 0.8", "critical_sample_ratio/0.02", "epoch:40", 0.14, 0.05),
+        ("C randY 0.4", "critical_sample_ratio/0.05", "epoch:40", 0.89, 0.08),
+        ("D real", TEST, "max", 0.982, 0.01),
+        ("D real, dropout 0.5", TEST, "max", 0.987, 0.01),
+        ("D randY", TRAIN, "last", 0.847, 0.08),
+        ("D randY, dropout 0.5", TRAIN, "last", 0.460, 0.04),
+        ("E n=150 real", FIT, "", 11, 3),
+        ("E n=1200 real", FIT, "", 15.7, 5),
+        ("E n=150 randY", FIT, "", 30.3, 8),
+        ("E n=1200 randY", FIT, "", 87.7, 15),
+    ],
+    "arpit2017/first-epoch": [],
 }
 RECIPES = [
     path.relative_to(Path(__file__).parents[2] / "recipes").with_suffix("").as_posix()
