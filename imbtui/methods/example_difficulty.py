@@ -18,6 +18,7 @@ from imbtui.engine.seeding import seed_of
 from imbtui.errors import UserError
 from imbtui.methods._networks import draw_anew, networks_in
 from imbtui.numerics.difficulty import spread_ratio
+from imbtui.numerics.ensembles import predicted_classes
 
 if TYPE_CHECKING:
     from imbtui.engine.run import Run
@@ -86,7 +87,7 @@ class ExampleDifficulty(Method):
 def predictions(objective: Objective, examples: Batch) -> Tensor:
     """Return the predicted class of every example in a clean pass, (N,)."""
     objective.eval()
-    predicted = [objective.model(x).argmax(-1) for x in examples.x.split(EVALUATION_BATCH)]
+    predicted = [predicted_classes(objective.model(x)) for x in examples.x.split(EVALUATION_BATCH)]
     objective.train()
     return torch.cat(predicted)
 

@@ -14,3 +14,12 @@ def plurality(votes: Tensor, num_classes: int) -> Tensor:
         num_classes: number of classes.
     """
     return F.one_hot(votes, num_classes).sum(0).argmax(1)
+
+
+def predicted_classes(logits: Tensor) -> Tensor:
+    """Return the predicted class of each example, (N,); members' probabilities are averaged.
+
+    Args:
+        logits: (N, K), or (members, N, K).
+    """
+    return (logits.softmax(-1).mean(0) if logits.dim() == 3 else logits).argmax(-1)

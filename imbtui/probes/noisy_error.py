@@ -11,6 +11,7 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
+from imbtui.numerics.ensembles import predicted_classes
 from imbtui.probes._model import evaluating, require_examples
 
 
@@ -45,15 +46,10 @@ class NoisyError(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the error by name."""
         with evaluating(objective) as model:
-            parts = [(predicted(model(b.x)), b.y) for b in self.context.batches(self.split)]
+            parts = [(predicted_classes(model(b.x)), b.y) for b in self.context.batches(self.split)]
         classes = torch.cat([classes for classes, _ in parts]).cpu()
         targets = torch.cat([targets for _, targets in parts]).cpu()
         return {"error": expected_noisy_error(classes, targets, self.transition)}
-
-
-def predicted(logits: Tensor) -> Tensor:
-    """Return the predicted classes, (N,), of logits (N, K); members' (M, N, K) probabilities are averaged."""
-    return (logits.softmax(-1).mean(0) if logits.dim() == 3 else logits).argmax(-1)
 
 
 def expected_noisy_error(classes: Tensor, targets: Tensor, transition: Tensor) -> float:

@@ -14,7 +14,7 @@ from imbtui.numerics.double_descent import (
     effective_model_complexity,
     interpolation_threshold,
 )
-from imbtui.numerics.ensembles import plurality
+from imbtui.numerics.ensembles import plurality, predicted_classes
 from imbtui.numerics.label_noise import offset_labels
 from imbtui.numerics.random_features import fourier_features, minimum_norm_weights, random_frequencies
 
@@ -106,3 +106,9 @@ def test_as_many_features_as_examples_interpolate() -> None:
 def test_plurality() -> None:
     votes = torch.tensor([[0, 1, 2], [0, 1, 1], [3, 2, 0]])
     assert plurality(votes, 4).tolist() == [0, 1, 0]
+
+
+def test_members_probabilities_are_averaged() -> None:
+    logits = torch.tensor([[[2.0, 0.0, 1.9]], [[0.0, 9.0, 8.9]]])
+    assert predicted_classes(logits).tolist() == [2]
+    assert predicted_classes(logits[0]).tolist() == [0]
