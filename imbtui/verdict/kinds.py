@@ -106,7 +106,7 @@ def near(claim: Claim, sample: Sample) -> Evidence:
         -within,
         within,
         magnitude=_size(a.values(), b.values()),
-        wants=f"{_named(left)} - {name} within {within:g}",
+        wants=f"{_what(claim, left)} - {name} within {within:g}",
         test=f"two one-sided {paired}t tests",
     )
 
@@ -128,7 +128,7 @@ def bound(claim: Claim, sample: Sample) -> Evidence:
         value,
         sign,
         magnitude=_size(a.values()),
-        wants=f"{_named(conditions) or _short(claim.metric)} {'>' if sign > 0 else '<'} {value:g}",
+        wants=f"{_what(claim, conditions)} {'>' if sign > 0 else '<'} {value:g}",
         test="t test, one-sided",
         agreeing_from=value,
     )
@@ -461,6 +461,13 @@ def _curves(claim: Claim, sample: Sample, grid: list[Any]) -> dict[int, list[flo
     conditions = sample.conditions(claim.arm)
     points = [sample.means(metric, {**conditions, str(claim.over): value}) for value in grid]
     return {seed: [point[seed] for point in points] for seed in sample.ready(*points)}
+
+
+def _what(claim: Claim, conditions: Conditions) -> str:
+    """Return what is measured in a few words."""
+    if claim.over is not None:
+        return f"largest {claim.over.rsplit('.', 1)[-1]} with {_short(claim.metric)} {claim.event}"
+    return _named(conditions) or _short(claim.metric)
 
 
 def _measured(claim: Claim, sample: Sample, conditions: Conditions) -> dict[int, float]:
