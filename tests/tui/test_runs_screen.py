@@ -125,19 +125,17 @@ async def test_the_filter_speaks_the_language_of_ls(
         field = app.screen.query_one(Input)
         await pilot.press("slash")
         field.value = "state == finished and test/balanced_accuracy > 0.7"
-        await pilot.pause()
-        assert table.rows and all(row["metrics"]["test/balanced_accuracy"] > 0.7 for row in table.rows)
+        await wait(pilot, lambda: 0 < len(table.rows) < 14)
+        assert all(row["metrics"]["test/balanced_accuracy"] > 0.7 for row in table.rows)
         field.value = "loss.name == cross_entropy"  # needs the run folders
         await wait(pilot, lambda: [row["id"][:6] for row in table.rows] == ["fdrwaa", "fceaaa"])
         field.value = "stat == finished"
-        await pilot.pause()
-        assert "column 1" in shown(pilot) and "Did you mean" in shown(pilot)
+        await wait(pilot, lambda: "column 1" in shown(pilot) and "Did you mean" in shown(pilot))
         assert len(table.rows) == 2  # the filter before stays in force
         field.value = "state == finished and"
-        await pilot.pause()
-        assert "column" in shown(pilot)
+        await wait(pilot, lambda: "at the end" in shown(pilot))
         await pilot.press("escape")
-        assert len(table.rows) == 14 and "column" not in shown(pilot)
+        await wait(pilot, lambda: len(table.rows) == 14 and "column" not in shown(pilot))
 
 
 async def test_a_filter_that_matches_nothing_says_how_to_clear_it(
