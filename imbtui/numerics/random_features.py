@@ -23,7 +23,8 @@ def fourier_features(x: NDArray[np.float64], frequencies: NDArray[np.float64]) -
         x: inputs, (N, d_in).
         frequencies: w, (features, d_in).
     """
-    return np.exp(-1j * (x @ frequencies.T))
+    phases: Complex = -1j * (x @ frequencies.T).astype(np.complex128)
+    return np.exp(phases)
 
 
 def minimum_norm_weights(features: Complex, targets: NDArray[np.float64]) -> Complex:
