@@ -23,8 +23,7 @@ def fourier_features(x: NDArray[np.float64], frequencies: NDArray[np.float64]) -
         x: inputs, (N, d_in).
         frequencies: w, (features, d_in).
     """
-    phases: Complex = -1j * (x @ frequencies.T).astype(np.complex128)
-    return np.exp(phases)
+    return np.exp(-1j * (x @ frequencies.T)).astype(np.complex128, copy=False)
 
 
 def minimum_norm_weights(features: Complex, targets: NDArray[np.float64]) -> Complex:
