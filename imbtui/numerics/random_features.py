@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Complex = NDArray[np.complex128]
+Complex = NDArray[np.complexfloating]
 
 
 def random_frequencies(features: int, inputs: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -23,7 +23,7 @@ def fourier_features(x: NDArray[np.float64], frequencies: NDArray[np.float64]) -
         x: inputs, (N, d_in).
         frequencies: w, (features, d_in).
     """
-    return np.exp(-1j * (x @ frequencies.T)).astype(np.complex128, copy=False)
+    return np.exp(-1j * (x @ frequencies.T))
 
 
 def minimum_norm_weights(features: Complex, targets: NDArray[np.float64]) -> Complex:
