@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -15,9 +13,9 @@ from imbtui.engine.batches import Batches, DeviceBatches, Order
 from imbtui.engine.checkpoint import Checkpoints
 from imbtui.engine.data import PreparedData, group_counts, prepare, store_training_labels
 from imbtui.engine.examples import Examples
-from imbtui.engine.heads import make_head
+from imbtui.engine.heads import draw_head_, make_head
 from imbtui.engine.log import MetricsLog
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Context, MakeModel, Method
 from imbtui.engine.objective import Objective
 from imbtui.engine.run import Assembly, Run
 from imbtui.errors import UserError
@@ -102,6 +100,12 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
     extra = {name: _batches(recipe, data, part, accelerator) for name, part in data.extra.items()}
     counts = torch.from_numpy(data.examples["train"].class_counts(data.num_classes)).to(device)
     make_model = _model_maker(recipe, data, batches["train"], device)
+
+    def keep(name: str, content: bytes) -> None:
+        if accelerator.is_main_process:
+            run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+            files.write_atomic(run_paths.artifacts / name, content, durable=False)
+
     loss = _make_loss(recipe, data, counts)
     context = Context(
         model=make_model(recipe.seed),
@@ -117,6 +121,8 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         runs=run_paths.root.parent,
         loss=loss,
         replicates=recipe.train.replicates,
+        batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
+        keep=keep,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:
@@ -178,21 +184,52 @@ def _batches(recipe: Recipe, data: PreparedData, examples: Examples, accelerator
     )
 
 
-def _model_maker(
-    recipe: Recipe, data: PreparedData, train: Batches, device: torch.device
-) -> Callable[[int], nn.Module]:
-    make = plugins.load("model", recipe.model.name)
+def _model_maker(recipe: Recipe, data: PreparedData, train: Batches, device: torch.device) -> MakeModel:
     dtype = torch.float64 if recipe.train.precision == "fp64" else torch.float32
 
-    def make_model(seed: int) -> nn.Module:
+    def make_model(seed: int, *, plain_head: bool = False) -> nn.Module:
         # Drawn on the CPU, so that a seed means the same network on every device.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = make(
-                train.input_shape,
-                lambda width: make_head(recipe.model.head, width, data.num_classes or 1),
-                **recipe.model.options,
-            )
+            model = network(recipe, train.input_shape, data.num_classes or 1, plain_head=plain_head)
         return model.to(device=device, dtype=dtype)
 
     return make_model
+
+
+def network(
+    recipe: Recipe, input_shape: tuple[int, ...], outputs: int, *, plain_head: bool = False
+) -> nn.Module:
+    """Draw a recipe's network from torch's default generator, on the CPU.
+
+    Args:
+        recipe: its model.
+        input_shape: shape of one input.
+        outputs: width of the last layer.
+        plain_head: give it a linear head without dropout, whatever the recipe says; the rest is the same.
+    """
+    spec = recipe.model
+    heads: list[nn.Module] = []
+
+    def head(width: int) -> nn.Module:
+        if plain_head:
+            made = make_head("linear", width, outputs)
+        else:
+            made = make_head(
+                spec.head,
+                width,
+                outputs,
+                dropout=spec.head_dropout,
+                temperature=spec.head_temperature,
+                bias=spec.head_bias,
+                compat=spec.head_compat,
+            )
+        heads.append(made)
+        return made
+
+    model = plugins.load("model", spec.name)(input_shape, head, **spec.options)
+    if spec.head_std is not None:
+        # Last, since some models draw all of their layers themselves.
+        for made in heads:
+            draw_head_(made, spec.head_std)
+    return model

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from imbtui import files, plugins
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.errors import UserError
 from imbtui.recipe import Recipe
+from imbtui.recipe.resolve import check, options_model
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
     examples = {"train": train, **held_out}
     extra = dict(splits.extra)
     return PreparedData(examples, extra, splits.num_classes, splits.class_names, splits.mean, splits.std)
+
+
+def load_splits(name: str, options: Mapping[str, Any], root: Path, *, seed: int, where: str) -> DataSplits:
+    """Return the splits of a data set beside the run's own, for probes that look at other data.
+
+    Args:
+        name: the data set.
+        options: its options, as a recipe would give them.
+        root: the data root.
+        seed: `split_seed`, for data sets that draw their splits.
+        where: the recipe's key, for messages.
+
+    Raises:
+        UserError: there is no such data set, an option is wrong, or files are missing.
+    """
+    plugins.check_name("dataset", name, where=where)
+    checked = check(options_model("dataset", name), options, where)
+    return plugins.load("dataset", name)(**checked.model_dump()).load(root, split_seed=seed)
 
 
 def _with_validation(train: Examples, val: Examples | None, *, alone: bool) -> Examples:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,14 @@ from imbtui.engine.tick import Tick
 
 if TYPE_CHECKING:
     from imbtui.engine.run import Run
+
+
+class MakeModel(Protocol):
+    """Draws a fresh network of the recipe."""
+
+    def __call__(self, seed: int, *, plain_head: bool = False) -> nn.Module:
+        """Return the network of a seed on the training device; with a plain linear head if wanted."""
+        ...
 
 
 @dataclass
@@ -38,10 +46,14 @@ class Context:
         runs: the folder of this run and its neighbours; None where there is no run.
         loss: the recipe's loss; None where only a network is looked at.
         replicates: inner repetitions that the recipe asks for.
+        batches_of: any examples as evaluation batches, prepared as the run's own; all of them, on every
+            process. None where there is no run.
+        keep: stores an artefact of the run by its file name; rank 0 does, the others only call it.
+        beside: further networks that methods train beside the model, by name; probes may compare.
     """
 
     model: nn.Module
-    make_model: Callable[[int], nn.Module]
+    make_model: MakeModel
     input_shape: tuple[int, ...]
     num_classes: int
     class_counts: Tensor
@@ -53,6 +65,9 @@ class Context:
     runs: Path | None = None
     loss: nn.Module | None = None
     replicates: int = 1
+    batches_of: Callable[[Examples], Iterable[Batch]] | None = None
+    keep: Callable[[str, bytes], None] = lambda name, content: None
+    beside: dict[str, nn.Module] = field(default_factory=dict)
 
 
 class Method(nn.Module):

@@ -12,7 +12,6 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import nn
 
-from imbtui import files
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Batches
 from imbtui.engine.checkpoint import Checkpoints
@@ -147,9 +146,7 @@ class Run:
 
     def keep(self, name: str, content: bytes) -> None:
         """Store an artefact of the run."""
-        if self.is_main:
-            self.paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-            files.write_atomic(self.paths.artifacts / name, content, durable=False)
+        self.context.keep(name, content)
 
     @property
     def is_main(self) -> bool:

@@ -13,7 +13,15 @@ LISTS = ("corruptions", "methods", "probes")
 # Keys beside a plug-in's options that belong to the engine and outlive a change of the plug-in's name.
 ENGINE_KEYS = {
     "dataset": ("name", "validation", "corrupt_validation", "train_on_validation"),
-    "model": ("name", "head"),
+    "model": (
+        "name",
+        "head",
+        "head_std",
+        "head_dropout",
+        "head_temperature",
+        "head_bias",
+        "head_compat",
+    ),
     "loss": ("name", "start_epoch", "normalise"),
     "corruptions": ("name",),
     "methods": ("name",),

@@ -64,9 +64,32 @@ class Dataset(Plugin):
 
 
 class Model(Plugin):
-    """`[model]`."""
+    """`[model]`. Keys that begin with `head` are about the last layer, whatever the network below it is.
+
+    Attributes:
+        head: what it is; see `engine.heads`.
+        head_std: its weights are drawn with this standard deviation around 0, and its biases are 0; left
+            out: as its kind and the model draw them.
+        head_dropout: share of the features that is dropped in front of it while training.
+        head_temperature: a cosine head's logits are cosines divided by this.
+        head_bias: a cosine head has a bias for each class.
+        head_compat: `released`: a cosine head as in the released code of kornblith2021, where features are
+            not normalised and the bias is divided by the temperature too.
+    """
 
     head: Literal["linear", "cosine", "batch_norm"] = "linear"
+    head_std: Positive | None = None
+    head_dropout: Rate = 0.0
+    head_temperature: Positive = 1.0
+    head_bias: bool = False
+    head_compat: Literal["paper", "released"] = "paper"
+
+    @model_validator(mode="after")
+    def _cosine_only(self) -> Model:
+        for key in ("head_temperature", "head_bias", "head_compat"):
+            if self.head != "cosine" and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f'{key} goes with head = "cosine"')
+        return self
 
 
 class Loss(Plugin):

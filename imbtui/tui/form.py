@@ -33,7 +33,10 @@ _TABLES: dict[str, type[schema.Table]] = {
 # Keys beside a plug-in's own options, with the tables that define them.
 _OWNED: dict[str, tuple[type[schema.Table], tuple[str, ...]]] = {
     "dataset": (schema.Dataset, ("validation", "corrupt_validation", "train_on_validation")),
-    "model": (schema.Model, ("head",)),
+    "model": (
+        schema.Model,
+        ("head", "head_std", "head_dropout", "head_temperature", "head_bias", "head_compat"),
+    ),
     "loss": (schema.Loss, ("start_epoch", "normalise")),
     "probes": (schema.Probe, ("every",)),
 }
