@@ -43,6 +43,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "group_metrics": GROUPS,
     "early_stop": ["dataset.n_val=300"],
     "noisy_error": ["corruptions.label_noise.rate=0.2"],
+    "linear_probe": ["dataset.protocol=transfer"],
     "plurality": ["methods.ensemble=true"],
     "separator": [*GAUSSIAN, "model.name=linear"],
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],

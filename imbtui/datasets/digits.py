@@ -44,14 +44,19 @@ class Digits:
     positions in `classes`. All images of the other digits, and 1,000 of random pixels, are there for
     probes as `other_classes` and `noise`.
 
+    `protocol = "transfer"` (kornblith2021 §9): `split_seed` draws five classes, 70 % of whose images are
+    training and 30 % test examples; of each of the other five `transfer_per_class` images are there for
+    probes as `transfer_train`, and all their other images as `transfer_test`. Labels are 0 to 4 in either.
+
     Args:
-        protocol: one of the four.
+        protocol: one of the five.
         n_train: training examples of `split`.
         n_val: validation examples of `split`; 0: none.
         n_test: test examples of `stratified`.
         test_per_class: test examples a class of `long_tail` and `classes`.
         classes: digits of `classes`.
         train_per_class: training examples a class of `classes`.
+        transfer_per_class: labelled images of each of the other classes of `transfer`.
         pixels: `unit`: in [0, 1]; `symmetric`: in [-1, 1]; `centred`: less each pixel's mean over all
             images, and scaled so that the norm of an image is 8 on average (both nakkiran2019 §9). The last
             two are not for `classes`, whose random pixels are in [0, 1].
@@ -60,13 +65,14 @@ class Digits:
     def __init__(
         self,
         *,
-        protocol: Literal["split", "stratified", "long_tail", "classes"] = "split",
+        protocol: Literal["split", "stratified", "long_tail", "classes", "transfer"] = "split",
         n_train: Count = 1000,
         n_val: NonNegativeInt = 300,
         n_test: Count = 360,
         test_per_class: Count = 50,
         classes: list[NonNegativeInt] = [3, 5],  # noqa: B006  a recipe's default; never changed
         train_per_class: Count = 130,
+        transfer_per_class: Count = 10,
         pixels: Literal["unit", "symmetric", "centred"] = "unit",
     ) -> None:
         check_classes(classes, NUM_CLASSES)
@@ -80,6 +86,7 @@ class Digits:
         self.test_per_class = test_per_class
         self.classes = classes
         self.train_per_class = train_per_class
+        self.transfer_per_class = transfer_per_class
 
     def load(self, root: Path, *, split_seed: int) -> DataSplits:
         """Return the splits of the protocol; the data root is not used.
@@ -95,6 +102,7 @@ class Digits:
             "stratified": self._stratified,
             "long_tail": self._long_tail,
             "classes": self._classes,
+            "transfer": self._transfer,
         }[self.protocol]
         splits = draw(x, y, rng)
         # Known of pixels in [0, 1] only.
@@ -187,6 +195,36 @@ class Digits:
             extra={
                 "other_classes": outside(everything, self.classes),
                 "noise": noise_images(NOISE_IMAGES, x.shape[1:], rng),
+            },
+        )
+
+    def _transfer(self, x: NDArray, y: NDArray, rng: np.random.RandomState) -> DataSplits:
+        smallest = int(np.bincount(y).min())
+        if self.transfer_per_class >= smallest:
+            raise UserError(
+                f"{self.transfer_per_class} labelled images a class leave no image of some digit to test on",
+                where="dataset.transfer_per_class",
+                hint=f"At most {smallest - 1} are possible.",
+            )
+        everything = Examples.of(x, y)
+        trained, others = np.split(rng.permutation(NUM_CLASSES), 2)
+        order = rng.permutation(np.flatnonzero(np.isin(y, trained)))
+        train, test = np.split(order, [round(0.7 * len(order))])
+        labelled, rest = [], []
+        for digit in others:
+            positions = rng.permutation(np.flatnonzero(y == digit))
+            labelled.append(positions[: self.transfer_per_class])
+            rest.append(positions[self.transfer_per_class :])
+        return DataSplits(
+            train=only(everything.take(train), trained.tolist()),
+            test=only(everything.take(test), trained.tolist()),
+            num_classes=len(trained),
+            class_names=tuple(f"digit {digit}" for digit in trained),
+            mean=MEAN,
+            std=STD,
+            extra={
+                "transfer_train": only(everything.take(np.concatenate(labelled)), others.tolist()),
+                "transfer_test": only(everything.take(np.concatenate(rest)), others.tolist()),
             },
         )
 

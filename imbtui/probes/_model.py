@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -45,6 +46,11 @@ def features_and_logits(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         handle.remove()
     return entered[-1], logits
+
+
+def is_main() -> bool:
+    """Whether this process is rank 0, whose measurements are the ones that are logged."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
 def require_examples(context: Context, name: str, *, where: str, hint: str = "") -> None:

@@ -90,3 +90,29 @@ def test_long_tail_needs_training_examples() -> None:
     assert Digits(protocol="long_tail", test_per_class=173).load(NOWHERE, split_seed=0)
     with pytest.raises(UserError, match="At most 173"):
         Digits(protocol="long_tail", test_per_class=174).load(NOWHERE, split_seed=0)
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_transfer_sets_half_of_the_digits_aside(seed: int) -> None:
+    """kornblith2021 §9: one generator draws classes, split and labelled images."""
+    y = load_digits().target
+    rng = np.random.RandomState(seed)
+    classes = rng.permutation(10)
+    own = rng.permutation(np.flatnonzero(np.isin(y, classes[:5])))
+    labelled = [rng.permutation(np.flatnonzero(y == digit))[:10] for digit in classes[5:]]
+
+    splits = Digits(protocol="transfer").load(NOWHERE, split_seed=seed)
+    cut = round(0.7 * len(own))
+    assert splits.train.index.tolist() == own[:cut].tolist()
+    assert splits.test.index.tolist() == own[cut:].tolist()
+    np.testing.assert_array_equal(classes[splits.train.targets], y[splits.train.index])
+    few, rest = splits.extra["transfer_train"], splits.extra["transfer_test"]
+    assert few.index.tolist() == np.concatenate(labelled).tolist()
+    np.testing.assert_array_equal(classes[5:][rest.targets], y[rest.index])
+    everything = np.concatenate([e.index for e in (splits.train, splits.test, few, rest)])
+    assert sorted(everything.tolist()) == list(range(1797))
+
+
+def test_transfer_needs_images_to_test_on() -> None:
+    with pytest.raises(UserError, match="At most 173"):
+        Digits(protocol="transfer", transfer_per_class=174).load(NOWHERE, split_seed=0)

@@ -1,0 +1,57 @@
+"""L2 regularisation of the last layer's weights, on top of the optimizer's weight decay."""
+
+from __future__ import annotations
+
+import functools
+
+from torch import Tensor, nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.heads import CosineHead
+from imbtui.engine.method import Context, Method
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.methods._heads import heads_in
+from imbtui.option_types import NonNegative
+
+TASKS = ("classification", "regression")
+
+
+class ExtraL2(Method):
+    """Extra final-layer L2 of kornblith2021 §2: the head's weights are held down, its biases are not.
+
+    Args:
+        strength: lambda in (lambda / 2) sum W^2; double it for a source that writes no half.
+    """
+
+    def __init__(self, *, strength: NonNegative = 8e-4) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def setup(self, context: Context) -> None:
+        """Remember the model.
+
+        Raises:
+            UserError: it has no linear or cosine head.
+        """
+        if not heads_in(context.model):
+            raise UserError("the model has no linear or cosine head", where="methods.extra_l2")
+        self.context = context
+
+    def penalty(self, batch: Batch, logits: Tensor, t: Tick) -> Tensor | None:
+        """Return the penalty, a scalar: the mean over heads where the network has been multiplied."""
+        penalties = [extra_l2_penalty(head.weight, self.strength) for head in self._heads]
+        return functools.reduce(Tensor.add, penalties) / len(penalties)
+
+    @functools.cached_property
+    def _heads(self) -> list[CosineHead | nn.Linear]:
+        # Looked up at the first step, when all methods have changed what they change.
+        return heads_in(self.context.model)
+
+
+def extra_l2_penalty(weight: Tensor, strength: float) -> Tensor:
+    """Return (strength / 2) sum W^2, a scalar (kornblith2021 §2)."""
+    return strength / 2 * weight.square().sum()
+
+
+build = ExtraL2
