@@ -16,6 +16,8 @@ from imbtui.files import LineWriter
 from imbtui.metrics import lower_is_better
 
 SECONDS_BETWEEN_ROWS = 0.5
+SHARE_BETWEEN_ROWS = 1e-3
+"""Of the time a run has taken: rows beside evaluations become rarer, and a long run's file stays small."""
 
 
 class MetricsLog:
@@ -48,8 +50,12 @@ class MetricsLog:
         return self.seconds_before + time.monotonic() - self._began
 
     def is_due(self) -> bool:
-        """Whether enough time has passed for a row beside those of evaluations."""
-        return time.monotonic() - self._wrote >= SECONDS_BETWEEN_ROWS
+        """Whether enough time has passed for a row beside those of evaluations.
+
+        The number of these rows grows with the logarithm of time: 7,000 in a day.
+        """
+        passed = time.monotonic() - self._wrote
+        return passed >= SECONDS_BETWEEN_ROWS and passed >= SHARE_BETWEEN_ROWS * self.seconds
 
     def write(self, stage: str, step: int, epoch: float, values: Mapping[str, Any]) -> None:
         """Append a row.

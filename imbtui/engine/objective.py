@@ -59,7 +59,9 @@ class Objective(nn.Module):
                 term = batch if targets is batch.y else batch.with_targets(targets)
                 losses = self.sample_losses(logits, term, t)
                 weights = self.sample_weights(term, losses, t)
-                parts.append(coefficient * reduce_losses(losses, weights, self.normalise))
+                reduced = reduce_losses(losses, weights, self.normalise)
+                plain = isinstance(coefficient, float) and coefficient == 1.0
+                parts.append(reduced if plain else coefficient * reduced)
             for method in self.methods:
                 penalty = method.penalty(batch, logits, t)
                 if penalty is not None:

@@ -16,20 +16,24 @@ from imbtui.recipe.schema import Adagrad, Adam, AdamW, NormalisedGD, Schedule, S
 def make_optimizer(
     spec: Sgd | Adam | AdamW | Adagrad | NormalisedGD, parameters: Iterable[nn.Parameter]
 ) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer with fresh state over `parameters`."""
+    """Return the recipe's optimizer with fresh state over `parameters`.
+
+    On a CPU, SGD and both Adams take one call for all parameters, in half the time for a small network.
+    SGD's bits stay the same; Adam's last ones differ from those of torch's loop over parameters.
+    """
     trainable = [p for p in parameters if p.requires_grad]
     options = spec.model_dump(exclude={"name"})
     if isinstance(spec, NormalisedGD):
         return NormalisedDescent(trainable, **options)
+    fused = True if all(p.device.type == "cpu" for p in trainable) else None
     if isinstance(spec, Sgd):
-        # One call for all parameters; it computes the same bits, in half the time for a small network.
-        on_cpu = all(p.device.type == "cpu" for p in trainable)
-        return torch.optim.SGD(trainable, **options, fused=on_cpu)
+        return torch.optim.SGD(trainable, **options, fused=fused)
     if isinstance(spec, Adagrad):
         options["initial_accumulator_value"] = options.pop("accumulator")
         return torch.optim.Adagrad(trainable, **options)
     options["betas"] = tuple(options["betas"])
-    return (torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam)(trainable, **options)
+    make = torch.optim.AdamW if isinstance(spec, AdamW) else torch.optim.Adam
+    return make(trainable, **options, fused=fused)
 
 
 class NormalisedDescent(torch.optim.Optimizer):
