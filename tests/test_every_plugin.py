@@ -35,6 +35,7 @@ REQUIRED: dict[str, str] = {
 GAUSSIAN = ["dataset.name=gaussian_mixture"]
 GROUPS = [*GAUSSIAN, "dataset.form=groups"]
 REGRESSION = ["dataset.name=linear_sem", "dataset.validation=2", "loss.name=squared"]
+TOKENS = ["dataset.name=modular", "dataset.p=7"]
 SURROUNDINGS: dict[str, list[str]] = {
     "rademacher": ["dataset.protocol=classes"],
     "binary_vs": GAUSSIAN,
@@ -49,6 +50,8 @@ SURROUNDINGS: dict[str, list[str]] = {
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
     "balanced_svm": GAUSSIAN,
     "mechanism_transfer": REGRESSION,
+    "token_mlp": TOKENS,
+    "transformer": TOKENS,
 }
 # Pairs of which one method puts something else in the place of the network that the other one needs.
 REFUSED = {
@@ -108,7 +111,9 @@ def test_every_loss(make_runs: MakeRuns, train: Train, name: str) -> None:
 @pytest.mark.parametrize("head", ["linear", "cosine"])
 @pytest.mark.parametrize("name", plugins.names("model"))
 def test_every_model_with_every_head(make_runs: MakeRuns, train: Train, name: str, head: str) -> None:
-    trains_and_restarts(make_runs, train, f"model.name={name}", f"model.head={head}")
+    trains_and_restarts(
+        make_runs, train, f"model.name={name}", f"model.head={head}", *SURROUNDINGS.get(name, [])
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ def require_arrays(examples: Examples, *, where: str) -> None:
     """Make sure that inputs are held as arrays.
 
     Raises:
-        UserError: they are image files that are read while training.
+        UserError: they are image files that are read while training, or tokens.
     """
     if examples.x.dtype.kind in "UO":
         raise UserError("image files cannot be changed; the corruption needs arrays", where=where)
+    if examples.x.dtype == np.int64:
+        raise UserError("tokens cannot be changed; the corruption needs images or features", where=where)
 
 
 def as_float(x: NDArray) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ class Batch:
     """N examples on the training device.
 
     Attributes:
-        x: inputs, (N, C, H, W) or (N, D), floating point.
+        x: inputs, (N, C, H, W) or (N, D), floating point; or tokens (N, T) int64.
         y: labels to train on, (N,) int64; in a regression task real numbers of the type of `x`.
         index: position of each example in its split, (N,) int64.
         clean_targets: labels before noise, (N,), of the type of `y`.

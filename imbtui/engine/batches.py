@@ -96,7 +96,7 @@ class DeviceBatches:
     index operation shuffles, crops and flips; one multiply-add scales and normalises.
 
     Args:
-        examples: the split; images (N, H, W, C) or features (N, D).
+        examples: the split; images (N, H, W, C), features (N, D) or tokens (N, T).
         device: where the data lives and batches appear.
         dtype: floating-point type of inputs.
         augmentation: applied to training batches; `centre_crop`, `normalise` and `standardise` to all.
@@ -104,7 +104,7 @@ class DeviceBatches:
         order: which examples form which batch.
 
     Raises:
-        UserError: the centre crop is larger than the images.
+        UserError: the centre crop is larger than the images, or tokens were to be changed.
     """
 
     def __init__(
@@ -124,6 +124,11 @@ class DeviceBatches:
         self.images = examples.x.ndim == 4
         self.standardise = augmentation.standardise
         x = torch.from_numpy(np.ascontiguousarray(examples.x))
+        self.tokens = x.dtype == torch.int64
+        if self.tokens and (self.noise or self.standardise):
+            raise UserError(
+                "tokens have no scale: neither noise nor standardising applies", where="augmentation"
+            )
         window = self._window(x, augmentation.centre_crop)
         self.crop = augmentation.crop if self.images else 0
         self.flip = augmentation.flip and self.images
@@ -246,7 +251,12 @@ class DeviceBatches:
         return torch.randn(x.shape, generator=generator, device=self.device, dtype=self.dtype)
 
     def _finish(self, x: Tensor) -> Tensor:
-        """Scale stored values to inputs; images become (N, C, H, W), channels last in memory."""
+        """Scale stored values to inputs; images become (N, C, H, W), channels last in memory.
+
+        Tokens stay as they are.
+        """
+        if self.tokens:
+            return x
         shape = x.shape
         if x.dtype == self.dtype:
             # Stored as inputs already (digits, features): nothing may be changed in place.

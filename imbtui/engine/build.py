@@ -111,6 +111,7 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         model=make_model(recipe.seed),
         make_model=make_model,
         input_shape=batches["train"].input_shape,
+        vocabulary=data.vocabulary,
         num_classes=data.num_classes,
         class_counts=counts,
         examples=data.examples | data.extra,
@@ -191,14 +192,25 @@ def _model_maker(recipe: Recipe, data: PreparedData, train: Batches, device: tor
         # Drawn on the CPU, so that a seed means the same network on every device.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = network(recipe, train.input_shape, data.num_classes or 1, plain_head=plain_head)
+            model = network(
+                recipe,
+                train.input_shape,
+                data.num_classes or 1,
+                vocabulary=data.vocabulary,
+                plain_head=plain_head,
+            )
         return model.to(device=device, dtype=dtype)
 
     return make_model
 
 
 def network(
-    recipe: Recipe, input_shape: tuple[int, ...], outputs: int, *, plain_head: bool = False
+    recipe: Recipe,
+    input_shape: tuple[int, ...],
+    outputs: int,
+    *,
+    vocabulary: int = 0,
+    plain_head: bool = False,
 ) -> nn.Module:
     """Draw a recipe's network from torch's default generator, on the CPU.
 
@@ -206,6 +218,7 @@ def network(
         recipe: its model.
         input_shape: shape of one input.
         outputs: width of the last layer.
+        vocabulary: how many different tokens there are; for models of tokens.
         plain_head: give it a linear head without dropout, whatever the recipe says; the rest is the same.
     """
     spec = recipe.model
@@ -227,7 +240,9 @@ def network(
         heads.append(made)
         return made
 
-    model = plugins.load("model", spec.name)(input_shape, head, **spec.options)
+    of_tokens = plugins.literal("model", spec.name, "INPUTS") == "tokens"
+    tokens = (vocabulary,) if of_tokens else ()
+    model = plugins.load("model", spec.name)(input_shape, head, *tokens, **spec.options)
     if spec.head_std is not None:
         # Last, since some models draw all of their layers themselves.
         for made in heads:

@@ -33,6 +33,7 @@ class PreparedData:
     class_names: tuple[str, ...]
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+    vocabulary: int = 0
 
 
 def prepare(recipe: Recipe, root: Path) -> PreparedData:
@@ -83,7 +84,15 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
         train = _with_validation(train, held_out.get("val"), alone=alone)
     examples = {"train": train, **held_out}
     extra = dict(splits.extra)
-    return PreparedData(examples, extra, splits.num_classes, splits.class_names, splits.mean, splits.std)
+    return PreparedData(
+        examples,
+        extra,
+        splits.num_classes,
+        splits.class_names,
+        splits.mean,
+        splits.std,
+        splits.vocabulary,
+    )
 
 
 def load_splits(name: str, options: Mapping[str, Any], root: Path, *, seed: int, where: str) -> DataSplits:

@@ -16,7 +16,7 @@ class Examples:
 
     Attributes:
         x: images (N, H, W, C) as uint8 or as float32 in [0, 1]; or features (N, D) as float32; or file
-            names (N,) of images that are read while training.
+            names (N,) of images that are read while training; or tokens (N, T) as int64.
         targets: labels to train on, (N,) int64; noisy ones after `label_noise`. In a regression task real
             numbers, (N,) floating point.
         clean_targets: labels before any noise, (N,), of the same type.
@@ -139,6 +139,8 @@ class DataSplits:
         class_names: one name a class, for tables.
         mean: channel means of images scaled to [0, 1], for `augmentation.normalise`; None: unknown.
         std: channel standard deviations, likewise.
+        vocabulary: how many different tokens inputs are made of; 0: they are no tokens (a data set of tokens
+            says `INPUTS = "tokens"` too, and so do the models that take them).
         extra: further examples by name that are neither trained nor evaluated on; probes look at them.
             Their labels need not be those of the task.
     """
@@ -150,6 +152,7 @@ class DataSplits:
     val: Examples | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    vocabulary: int = 0
     extra: Mapping[str, Examples] = field(default_factory=dict)
 
 

@@ -35,6 +35,7 @@ class Context:
         model: the network; logits of a batch are `model(batch.x)`.
         make_model: draws a fresh network of the recipe from a seed, on `device`.
         input_shape: shape of one example without the batch axis, (C, H, W) or (D,).
+        vocabulary: how many different tokens inputs are made of; 0: they are no tokens.
         num_classes: number of classes; 0 in a regression task.
         class_counts: training labels per class as used, (num_classes,) int64 on `device`.
         examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`), and the
@@ -62,6 +63,7 @@ class Context:
     whole: Callable[[str], Batch]
     seed: int
     device: torch.device
+    vocabulary: int = 0
     runs: Path | None = None
     loss: nn.Module | None = None
     replicates: int = 1

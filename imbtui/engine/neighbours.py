@@ -46,7 +46,7 @@ def find_run(runs: Path | None, name: str, *, where: str) -> RunPaths:
 
 
 def load_network(
-    run: RunPaths, input_shape: tuple[int, ...], device: torch.device, *, where: str
+    run: RunPaths, input_shape: tuple[int, ...], device: torch.device, *, where: str, vocabulary: int = 0
 ) -> nn.Module:
     """Return the network that another run ended with, in evaluation mode.
 
@@ -55,6 +55,7 @@ def load_network(
         input_shape: shape of one input.
         device: where the network is wanted.
         where: the recipe's key, for messages.
+        vocabulary: how many different tokens there are; for models of tokens.
 
     Raises:
         UserError: the run has not finished, or methods have changed its network's layers.
@@ -66,7 +67,7 @@ def load_network(
     if not stages or not isinstance(about, dict):
         raise UserError(f"the run {run.id} has not finished", where=where)
     recipe = read_resolved(run.recipe)
-    model = network(recipe, input_shape, len(about["class_counts"]) or 1)
+    model = network(recipe, input_shape, len(about["class_counts"]) or 1, vocabulary=vocabulary)
     state = Checkpoints(run.checkpoints, writes=False, device=device, every=None).finished(
         stages[-1].stem.removeprefix("stage-")
     )

@@ -121,7 +121,9 @@ class CKA(Probe):
                     hint="Examples are the same with the same data set, split seed, `examples` and `most`.",
                 )
         else:
-            self.other = load_network(run, context.input_shape, context.device, where=where)
+            self.other = load_network(
+                run, context.input_shape, context.device, where=where, vocabulary=context.vocabulary
+            )
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name, and keep the matrix."""

@@ -84,6 +84,7 @@ def resolve(
     recipe = check(schema.Recipe, resolved, where)
     _one_plan(recipe, where)
     _one_task(recipe, where)
+    _one_kind_of_input(recipe, where)
     _repeats(recipe, where)
     return recipe
 
@@ -186,6 +187,23 @@ def _one_task(recipe: schema.Recipe, where: str) -> None:
         raise UserError(
             "before its start a loss is replaced by cross-entropy, and the targets are real numbers",
             where=f"{where}, loss.start_epoch",
+        )
+
+
+def _one_kind_of_input(recipe: schema.Recipe, where: str) -> None:
+    """Refuse a model that does not take the data set's inputs, as their modules' constants `INPUTS` say.
+
+    Where nothing is said, inputs are numbers.
+    """
+    given = plugins.literal("dataset", recipe.dataset.name, "INPUTS", "numbers")
+    if plugins.literal("model", recipe.model.name, "INPUTS", "numbers") != given:
+        fitting = [
+            n for n in plugins.names("model") if plugins.literal("model", n, "INPUTS", "numbers") == given
+        ]
+        raise UserError(
+            f'model "{recipe.model.name}" does not take the {given} of the data set "{recipe.dataset.name}"',
+            where=f"{where}, model.name",
+            hint=f"Models that do: {', '.join(fitting)}.",
         )
 
 
