@@ -2,7 +2,7 @@
 
 | file | holds |
 | --- | --- |
-| last.pt | the stage under way: step, weights, optimizer, log |
+| last.pt | the stage under way: step, weights, optimizer, log, probes |
 | stage-<name>.pt | the end of a finished stage; its presence makes `fit` skip the stage |
 | best.pt | weights of the best epoch by validation |
 
@@ -67,9 +67,20 @@ class Checkpoints:
         objective: nn.Module,
         optimizer: torch.optim.Optimizer,
         log: MetricsLog | None,
+        *,
         scaler: dict[str, Any],
+        probes: dict[str, Any],
     ) -> None:
-        """Write last.pt: `t.step + 1` steps of the stage are done. `scaler` is fp16's loss scaling."""
+        """Write last.pt: `t.step + 1` steps of the stage are done.
+
+        Args:
+            t: the step.
+            objective: weights and methods' state.
+            optimizer: its state.
+            log: where the log stands; None on processes that write nothing.
+            scaler: fp16's loss scaling.
+            probes: what each probe has gathered since its last measurement, by its name.
+        """
         if self.writes and log is not None:
             log.writer.sync()
             self._write(
@@ -80,6 +91,7 @@ class Checkpoints:
                     "objective": objective.state_dict(),
                     "optimizer": optimizer.state_dict(),
                     "scaler": scaler,
+                    "probes": probes,
                     "log": log.state(),
                 },
             )

@@ -59,6 +59,7 @@ def fit(
     for batch, t in run.clock(stage, first, stop, length):
         set_lr(optimizer, lr_at(run.recipe.schedule, run.recipe.optimizer.lr, t))
         optimizer.zero_grad()
+        run.prepare_probes(objective, batch, t)
         with ExitStack() as around:
             for method in objective.methods:
                 batch = around.enter_context(method.around_step(batch, t)) or batch
@@ -67,7 +68,7 @@ def fit(
             run.backward(loss)
             optimizer.step()
         running.add(logs)
-        run.measure(objective, batch, t)
+        run.measure(objective, batch, logs, t)
         if run.evaluation_due(t):
             run.evaluate(t, running.take())
         elif run.log_due():

@@ -123,10 +123,33 @@ class Method(nn.Module):
 
 
 class Probe:
-    """Measures something while training, or concludes something from a stage's rows at its end."""
+    """Measures something while training, or concludes something from a stage's rows at its end.
+
+    One that follows every step keeps what it has seen since its last measurement; `state` and `restore`
+    carry that over a restart.
+    """
 
     def setup(self, context: Context) -> None:
         """Prepare once before training, after all methods."""
+
+    def prepare(self, objective: nn.Module, batch: Batch, t: Tick) -> None:
+        """Look at the model before a step that `measure` follows, to tell what the step changed."""
+
+    def follow(self, objective: nn.Module, logs: Mapping[str, Tensor], t: Tick) -> None:
+        """See every step, after the optimizer's; nothing in here may wait for the device.
+
+        Args:
+            objective: after the step.
+            logs: what the step logged: `loss` and what methods add.
+            t: the step.
+        """
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what `follow` has gathered so far."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`; an empty one begins anew, as every stage does."""
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return values by name; they are logged as `<probe>/<name>`.
@@ -136,7 +159,7 @@ class Probe:
         """
         return {}
 
-    def conclude(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    def conclude(self, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, float | list[float]]:
         """Return what the rows of a whole stage say, by name; logged as `<probe>/<name>` at its end.
 
         Only rank 0 calls it.

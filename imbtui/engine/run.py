@@ -84,6 +84,8 @@ class Run:
         self.data = assembly.data
         self._assemble = assemble
         self.probes = probes
+        self._preparing = [(every, p) for _, every, p in probes if type(p).prepare is not Probe.prepare]
+        self._following = [p for _, _, p in probes if type(p).follow is not Probe.follow]
         self.log = log
         self.checkpoints = checkpoints
         self._confusion = ConfusionLog()
@@ -206,8 +208,16 @@ class Run:
         else:
             self.accelerator.backward(loss)
 
-    def measure(self, objective: Objective, batch: Batch, t: Tick) -> None:
-        """Log the probes that are due, while the step's gradients are there."""
+    def prepare_probes(self, objective: Objective, batch: Batch, t: Tick) -> None:
+        """Let the probes that compare before and after look at the model before their step."""
+        for every, probe in self._preparing:
+            if t.due(every):
+                probe.prepare(objective, batch, t)
+
+    def measure(self, objective: Objective, batch: Batch, logs: Mapping[str, torch.Tensor], t: Tick) -> None:
+        """Show the step to the probes and log those that are due, while its gradients are there."""
+        for probe in self._following:
+            probe.follow(objective, logs, t)
         for name, every, probe in self.probes:
             if t.due(every):
                 values = probe.measure(objective, batch, t)
@@ -293,7 +303,12 @@ class Run:
         """Write the checkpoint of the stage under way."""
         scaler = self.accelerator.scaler
         self.checkpoints.save(
-            t, objective, optimizer, self.log, {} if scaler is None else scaler.state_dict()
+            t,
+            objective,
+            optimizer,
+            self.log,
+            scaler={} if scaler is None else scaler.state_dict(),
+            probes={name: probe.state() for name, _, probe in self.probes},
         )
 
     def stop_requested(self, t: Tick) -> bool:
@@ -327,6 +342,9 @@ class Run:
             self.log.go_on(None if state is None else state["log"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(self._fresh_scaler if state is None else state["scaler"])
+        followed = {} if state is None else state.get("probes", {})
+        for name, _, probe in self.probes:
+            probe.restore(followed.get(name, {}))
         if state is None:
             return start
         objective.load_state_dict(state["objective"])
