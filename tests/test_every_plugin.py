@@ -57,8 +57,6 @@ SURROUNDINGS: dict[str, list[str]] = {
 REFUSED = {
     ("random_features", "ticket"): "Use the model of",
     ("random_features", "ensemble"): "List ensemble first",
-    ("interpolation", "ticket"): "Use the model of",
-    ("interpolation", "ensemble"): "List ensemble first",
     ("ensemble", "least_squares"): "no method that changes the head",
     ("least_squares", "ensemble"): "no method that changes the head",
 }

@@ -60,35 +60,34 @@ class Interpolation(Method):
         self.c = c
         self.ridge = ridge
 
-    def setup(self, context: Context) -> None:
-        """Put the closed form in the place of the model."""
-        inputs = context.whole("train").x.flatten(1).double()
-        self.solution: TwoLayer | MinNorm | Kernel
-        if self.kind == "two_layer":
-            generator = torch.Generator().manual_seed(seed_of(context.seed, "interpolation"))
-            direction = torch.randn(inputs.shape[1], generator=generator, dtype=torch.float64)
-            self.solution = TwoLayer(inputs, direction.to(inputs.device), context.num_classes)
-        elif self.kind == "min_norm":
-            self.solution = MinNorm(inputs, context.num_classes)
-        else:
-            self.solution = Kernel(inputs, context.num_classes, self.c, self.ridge)
-        context.model = self.solution
-
     def plan(self, run: Run) -> None:
-        """Solve, evaluate and log.
+        """Put the closed form in the place of the model, solve, evaluate and log.
 
         Raises:
             UserError: no function of the kind passes through the training examples.
         """
+        train = run.context.whole("train")
+        solution = self._closed_form(train.x.flatten(1).double(), run.context)
+        # Not earlier: other methods set themselves up on the recipe's model.
+        run.objective.model = solution
         if run.load_finished(STAGE, run.objective):
             return
         try:
-            values = self.solution.solve(run.context.whole("train").y)
+            values = solution.solve(train.y)
         except NotInterpolable as error:
             raise UserError(str(error), where=WHERE) from error
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
         run.evaluate(end, {f"interpolation/{name}": value for name, value in values.items()})
         run.finish_stage(STAGE, end, run.objective)
+
+    def _closed_form(self, inputs: Tensor, context: Context) -> TwoLayer | MinNorm | Kernel:
+        if self.kind == "min_norm":
+            return MinNorm(inputs, context.num_classes)
+        if self.kind == "kernel":
+            return Kernel(inputs, context.num_classes, self.c, self.ridge)
+        generator = torch.Generator().manual_seed(seed_of(context.seed, "interpolation"))
+        direction = torch.randn(inputs.shape[1], generator=generator, dtype=torch.float64)
+        return TwoLayer(inputs, direction.to(inputs.device), context.num_classes)
 
 
 class TwoLayer(nn.Module):

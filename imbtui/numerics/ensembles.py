@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,3 +25,14 @@ def predicted_classes(logits: Tensor) -> Tensor:
         logits: (N, K), or (members, N, K).
     """
     return (logits.softmax(-1).mean(0) if logits.dim() == 3 else logits).argmax(-1)
+
+
+def joint_logits(logits: Tensor) -> Tensor:
+    """Return logits (N, K) of the averaged probabilities of members; a single network's own unchanged.
+
+    Args:
+        logits: (N, K), or (members, N, K).
+    """
+    if logits.dim() == 2:
+        return logits
+    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))

@@ -12,6 +12,7 @@ from imbtui.engine.method import Context, Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.critical_samples import critical_samples
+from imbtui.numerics.ensembles import joint_logits
 from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive
 from imbtui.probes._model import evaluating, require_examples
 
@@ -76,7 +77,7 @@ class CriticalSampleRatio(Probe):
         size = radius / self.scale
         critical: list[Tensor] = [
             critical_samples(
-                model,
+                lambda x: joint_logits(model(x)),
                 b.x,
                 radius=size,
                 step=self.step * size,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.tick import Tick
+from imbtui.numerics.ensembles import joint_logits
 from imbtui.numerics.gini import gini
 from imbtui.probes._model import evaluating
 
@@ -42,7 +43,7 @@ def input_gradient_norms(model: nn.Module, x: Tensor, targets: Tensor) -> Tensor
     """
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        loss = F.cross_entropy(model(x), targets, reduction="sum")
+        loss = F.cross_entropy(joint_logits(model(x)), targets, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, x)
     return gradient.abs().flatten(1).sum(1)
 

@@ -9,6 +9,7 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
+from imbtui.numerics.ensembles import predicted_classes
 from imbtui.probes._model import evaluating
 
 
@@ -33,7 +34,7 @@ class Rademacher(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the estimate."""
         with evaluating(objective) as model:
-            pairs = [(model(b.x).argmax(-1), b.y) for b in self.context.batches("train")]
+            pairs = [(predicted_classes(model(b.x)), b.y) for b in self.context.batches("train")]
         predicted, labels = (torch.cat(values) for values in zip(*pairs, strict=True))
         return {"complexity": float(sign_agreement(2 * predicted - 1, 2 * labels - 1))}
 

@@ -157,3 +157,16 @@ def test_critical_samples_by_radius(make_runs: MakeRuns, train: Train) -> None:
     ratios = [metrics[f"critical_sample_ratio/{radius}"] for radius in ("0.001", "0.1", "0.9")]
     assert ratios == sorted(ratios)
     assert ratios[0] < 0.2 < ratios[2]
+
+
+def test_members_of_an_ensemble_answer_together(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs(
+        "methods.ensemble=true",
+        "probes.critical_sample_ratio={radii = [0.1], scale = 1, iterations = 2, every = 20}",
+        "probes.input_gradient.every=20",
+        toml=TOML,
+    )
+    result = train(run)
+    assert result["state"] == "finished", result["reason"]
+    assert 0 <= result["metrics"]["critical_sample_ratio/0.1"] <= 1
+    assert 0 < result["metrics"]["input_gradient/gini"] < 1
