@@ -48,6 +48,9 @@ def _print_facts(view: RunView) -> None:
     if view.epochs is not None:
         counts.append(f"{shown(view.epochs)} epochs")
     env = view.env
+    # Steps are those of the last stage, seconds those of all.
+    if view.steps and view.seconds and len(env.get("stages", [])) == 1:
+        counts.append(f"{view.steps / view.seconds:,.0f} steps/s")
     commit = str(env.get("git_commit") or "")[:12] + (
         " with uncommitted changes" if env.get("git_dirty") else ""
     )

@@ -116,15 +116,23 @@ def measure(steps: int, rounds: int) -> dict[str, list[float]]:
     return found
 
 
+def ratios(found: dict[str, list[float]]) -> dict[str, float]:
+    """Return how many times the bare loop's seconds each loop takes: the median over rounds."""
+    return {
+        name: statistics.median(v / b for v, b in zip(values, found["bare"], strict=True))
+        for name, values in found.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     found = measure(options.steps, options.rounds)
-    for name, values in found.items():
-        ratio = statistics.median(v / b for v, b in zip(values, found["bare"], strict=True))
-        print(f"{name:16} {1 / statistics.median(values):7.0f} steps/s of CPU time, {ratio:.2f} times bare")
+    for name, ratio in ratios(found).items():
+        rate = 1 / statistics.median(found[name])
+        print(f"{name:16} {rate:7.0f} steps a CPU second, {ratio:.2f} times bare")
 
 
 if __name__ == "__main__":
