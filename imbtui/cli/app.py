@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -27,7 +28,7 @@ PANELS: dict[str, tuple[str, ...]] = {
         "run", "ls", "show", "logs", "compare", "plot", "stop", "resume", "rm", "tag", "note",
     ),
     "Studies": ("recipes", "papers", "verdict", "table"),
-    "Machine": ("queue", "worker", "data", "doctor", "reindex"),
+    "Machine": ("queue", "worker", "serve", "data", "doctor", "reindex"),
 }  # fmt: skip
 LONGEST_COMPLAINT = 12  # lines
 
@@ -108,7 +109,8 @@ def _main(
     options.set_runs_everywhere(runs)
     if ctx.invoked_subcommand is not None:
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "TEXTUAL_DRIVER" in os.environ  # how `imbtui serve` starts one
+    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UserError(
             "the dashboard needs a terminal", hint="`imbtui ls` lists runs, `imbtui --help` the rest."
         )
