@@ -222,5 +222,7 @@ def printable(text: str) -> str:
     What comes from a recipe, a folder name or a log passes through here before it is shown or
     stored: terminals obey escape sequences, and JSON and Rich raise on lone surrogates.
     """
+    if text.isprintable():  # nearly all that is ever shown
+        return text
     safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c == "\t" or (c.isprintable() or c == " ") else f"\\x{ord(c):02x}" for c in safe)

@@ -110,6 +110,8 @@ class Poller:
         self._slow = float("-inf")
         self._knobs: dict[str, Any] = {}
         self._groups: dict[str, tuple[str, str]] = {}
+        self._told: dict[str, str] = {}
+        self._named: dict[str, str] = {}
         self._waiting: Mapping[str, str] = {}
         self._nobody = ""
 
@@ -182,10 +184,14 @@ class Poller:
         """Return a row with what the screens would otherwise make of it at every key."""
         knobs = row.get("knobs")
         if knobs:  # most runs share theirs with others, and their texts: one copy of each is kept
-            row["knobs"] = self._knobs.setdefault(str(knobs), knobs)
+            key = str(knobs)
+            row["knobs"] = self._knobs.setdefault(key, knobs)
+            row["told"] = self._told.get(key) or self._told.setdefault(key, say.knobs(row))
         study, arm = say.group_keys(row)
         groups = self._groups.setdefault(arm, (self._groups.setdefault(study, (study, ""))[0], arm))
-        return row | {"search": say.searchable(row), "groups": groups}
+        named = self._named.get(arm) if row.get("study") else say.name(row)
+        named = named or self._named.setdefault(arm, say.name(row))
+        return row | {"search": say.searchable(row), "groups": groups, "named": named}
 
     def _warn(self, sentence: str) -> None:
         self._tell(Said(sentence, severity="warning"))
@@ -363,7 +369,7 @@ class Live:
     """
 
     def __init__(self, app: App[Any], runs: RunsPaths) -> None:
-        self.rows: tuple[Row, ...] = ()
+        self.rows: list[Row] = []
         self.machine: Any = None
         self.listed = False
         self.curves: dict[str, Curves] = {}
@@ -420,13 +426,15 @@ class Live:
         from imbtui.store import ACTIVE
 
         were = {row["id"] for row in self.rows if row["state"] in ACTIVE}
-        self.rows = tuple(message.rows)
+        self.rows = list(message.rows)
         self.listed = True
         return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
 
     def take_progress(self, message: ProgressMade) -> None:
         """Keep the rows of active runs."""
-        self.rows = tuple(message.rows.get(row["id"], row) for row in self.rows)
+        for position, row in enumerate(self.rows):
+            if row["state"] in ("queued", "running") and row["id"] in message.rows:
+                self.rows[position] = message.rows[row["id"]]
 
     def take_curves(self, message: RowsArrived) -> None:
         """Append to a run's curves."""

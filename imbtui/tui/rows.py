@@ -15,6 +15,8 @@ STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 
 def name(row: Row) -> str:
     """Return what tells a run apart within its study: arm and grid point, else the study's own name."""
+    if "named" in row:
+        return str(row["named"])
     parts = [row.get("arm") or "", text.point(row["point"]) if row.get("point") else ""]
     return printable("  ".join(p for p in parts if p) or row.get("study", "").rsplit("/", 1)[-1] or row["id"])
 
@@ -91,6 +93,8 @@ def searchable(row: Row) -> str:
 
 def knobs(row: Row) -> str:
     """Return what mostly makes the run's recipe: loss, data, imbalance, noise, pruning, model, length."""
+    if "told" in row:
+        return str(row["told"])
     return printable(phrase(row.get("knobs") or {}))
 
 

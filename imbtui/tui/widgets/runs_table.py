@@ -143,6 +143,7 @@ class RunsTable(RunLines):
         self.toggled: set[str] = set()
         self.hidden: set[str] = set()
         self._runs: list[Row] = []
+        self._newer: dict[str, Row] = {}
         self._has_best = False
 
     # What it shows
@@ -170,7 +171,11 @@ class RunsTable(RunLines):
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
         if self.rows is not self._runs:
-            self._runs = [rows.get(row["id"], row) for row in self._runs]
+            self._newer |= rows
+
+    def _all(self) -> list[Row]:
+        """Return all runs as they are now, in the order they came in."""
+        return [self._newer.get(row["id"], row) for row in self._runs] if self._newer else self._runs
 
     def is_marked(self, row: Row) -> bool:
         group = row.get("group")
@@ -199,7 +204,7 @@ class RunsTable(RunLines):
         self.refresh()
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
-        self._runs = list(rows)
+        self._runs, self._newer = list(rows), {}
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
         return self._sorted(self._runs)
@@ -238,7 +243,7 @@ class RunsTable(RunLines):
 
     def action_group(self) -> None:
         self.grouped = not self.grouped
-        self.show(self._runs)
+        self.show(self._all())
         self.post_message(self.Arranged())
 
     def action_open_group(self, opened: bool) -> None:
@@ -250,7 +255,7 @@ class RunsTable(RunLines):
 
     def _toggle(self, group: Group) -> None:
         self.toggled.symmetric_difference_update({group.key})
-        self.show(self._runs)
+        self.show(self._all())
         self._tell(always=True)
 
     def action_sort(self) -> None:
@@ -265,7 +270,7 @@ class RunsTable(RunLines):
     def sort_by(self, key: str, *, descending: bool) -> None:
         """Sort by a column."""
         self.sort_key, self.descending = key, descending
-        self.show(self._runs)
+        self.show(self._all())
         self.post_message(self.Arranged())
 
     def heading_clicked(self, column: Column | None) -> None:

@@ -137,7 +137,7 @@ class Table(ScrollView, can_focus=True):
         self.marks: set[str] = set()
         self.sort_key = ""
         self.descending = True
-        self._at: dict[str, int] = {}
+        self._at: dict[str, int] | None = None
         self._cursor = 0
         self._highlighted: str | None = None
         self._needed: dict[str, int] = {}
@@ -160,11 +160,10 @@ class Table(ScrollView, can_focus=True):
         before = self.row
         offset = self._cursor - self.scroll_offset.y
         self.rows = self.arranged(rows)
-        self._at = {row["id"]: position for position, row in enumerate(self.rows)}
-        stays = before is not None and before["id"] in self._at
-        self._cursor = (
-            self._at[before["id"]] if stays and before else min(self._cursor, max(0, len(self.rows) - 1))
-        )
+        self._at = None
+        place = None if before is None else self._found(before["id"])
+        stays = place is not None
+        self._cursor = min(self._cursor, max(0, len(self.rows) - 1)) if place is None else place
         self.measure()
         self._fit()
         if stays:
@@ -173,18 +172,32 @@ class Table(ScrollView, can_focus=True):
         self.refresh()
         self._tell()
 
+    @property
+    def _places(self) -> dict[str, int]:
+        """Positions by id; made when first asked for, since with thousands of rows it takes a while."""
+        if self._at is None:
+            self._at = {row["id"]: position for position, row in enumerate(self.rows)}
+        return self._at
+
+    def _found(self, row_id: str) -> int | None:
+        """Return a row's position; mostly it is where the cursor stands."""
+        rows, near = self.rows, self._cursor
+        if near < len(rows) and rows[near]["id"] == row_id:
+            return near
+        return next((position for position, row in enumerate(rows) if row["id"] == row_id), None)
+
     def update(self, rows: Mapping[str, Row]) -> None:
         """Replace single rows; their order stays until the next `show`."""
         for row_id, row in rows.items():
-            position = self._at.get(row_id)
+            position = self._places.get(row_id)
             if position is not None:
                 self.rows[position] = row
                 self._refresh_row(position)
 
     def select(self, row_id: str) -> None:
         """Put the cursor on a row."""
-        if row_id in self._at:
-            self._go(self._at[row_id])
+        if row_id in self._places:
+            self._go(self._places[row_id])
 
     def unmark(self) -> None:
         """Take away all marks."""
