@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from imbtui.errors import UserError
@@ -162,6 +163,7 @@ class Runs(Screen[None]):
         self._notes: dict[str, str] = {}
         self._wanted = Wants()
         self._deleted: list[Path] = []
+        self._resting: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Head("imbtui", _place(self.app.runs.root))
@@ -279,26 +281,33 @@ class Runs(Screen[None]):
 
     @on(RunsTable.Highlighted)
     def _highlighted(self) -> None:
+        self._show_selected(preview=False)
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(READ_DELAY, self._rested)
+
+    def _rested(self) -> None:
+        """The cursor rests on a run: draw its preview and read what the listing does not hold."""
         self._show_selected()
-        self.set_timer(READ_DELAY, self._read_selected)
-        if self.query_one(Preview).display:
+        self._read_selected()
+        if self._wanted.curves:
             self.app.live.poke()
 
-    def _show_selected(self) -> None:
+    def _show_selected(self, *, preview: bool = True) -> None:
         row, group = self._table.run, self._table.group
         knobs = (say.knobs(row) or self._knobs.get(row["id"], "")) if row else ""
         marked = len(self._table.chosen) if self._table.marks else 0
         self.query_one(Detail).show(row, knobs, marked=marked, group=group)
-        preview = self.query_one(Preview)
-        drawn = preview.runs_of(group) if group else [row["id"]] if row else []
-        self._wanted = Wants(frozenset(drawn) if preview.display else frozenset())
-        if not preview.display:
+        pane = self.query_one(Preview)
+        drawn = pane.runs_of(group) if group else [row["id"]] if row else []
+        self._wanted = Wants(frozenset(drawn) if pane.display else frozenset())
+        if not pane.display or not preview:
             return
         if group is not None:
-            preview.show_group(group, self.app.live.curves)
+            pane.show_group(group, self.app.live.curves)
         else:
             curves = self.app.live.curves.get(row["id"]) if row else None
-            preview.show(row, knobs, curves, note=self._notes.get(row["id"], "") if row else "")
+            pane.show(row, knobs, curves, note=self._notes.get(row["id"], "") if row else "")
 
     def _read_selected(self) -> None:
         row = self._table.run

@@ -23,6 +23,7 @@ class Lines(ScrollView, can_focus=True):
 
     Args:
         follow: stay at the end while lines are added, until the user scrolls up.
+        fixed: never scrolled; other lines then do not lay out the screen anew.
     """
 
     DEFAULT_CSS = """
@@ -63,8 +64,9 @@ class Lines(ScrollView, can_focus=True):
         Binding("end,G", "scroll_end", "end", show=False, id="lines.end", tooltip="Go to the last line."),
     ]
 
-    def __init__(self, *, id: str | None = None, follow: bool = False) -> None:
+    def __init__(self, *, id: str | None = None, follow: bool = False, fixed: bool = False) -> None:
         super().__init__(id=id)
+        self._fixed = fixed
         self._lines: Sequence[Line] = ()
         self._follow = follow
         self._ground_style: Style | None = None
@@ -73,8 +75,9 @@ class Lines(ScrollView, can_focus=True):
         """Show other lines; where the text was followed at its end, it still is, unless it is to `stay`."""
         at_end = self.scroll_offset.y >= self.max_scroll_y
         self._lines = lines
-        width = max((sum(len(text) for text, _ in line) for line in lines), default=0)
-        self.virtual_size = Size(width, len(lines))
+        if not self._fixed:
+            width = max((sum(len(text) for text, _ in line) for line in lines), default=0)
+            self.virtual_size = Size(width, len(lines))
         self.refresh()
         if self._follow and at_end and not stay:
             self.call_after_refresh(self.scroll_end, animate=False)

@@ -44,7 +44,7 @@ class Preview(Vertical):
 
     def compose(self) -> ComposeResult:
         for name in ("facts", "numbers"):
-            lines = Lines(id=name)
+            lines = Lines(id=name, fixed=True)
             lines.can_focus = False
             if name == "numbers":
                 yield Plot(id="curve")
