@@ -105,12 +105,12 @@ async def test_a_click_on_a_heading_sorts(gallery: RunsPaths, opened: Any) -> No
         assert table.row is table.rows[2]
 
 
-async def test_the_filter_follows_every_key(gallery: RunsPaths, opened: Any, shown: Any) -> None:
+async def test_the_filter_follows_every_key(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:
     async with opened(gallery) as (app, pilot):
         table = app.screen.query_one(RunsTable)
         await pilot.press("slash", *"fashion")
         assert {row["arm"] for row in table.rows} == {"RW"}
-        assert "6 of 14 runs" in shown(pilot)
+        await wait(pilot, lambda: "6 of 14 runs" in shown(pilot))
         await pilot.press("enter")
         assert app.focused is table
         await pilot.press("escape")

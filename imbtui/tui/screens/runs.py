@@ -97,15 +97,15 @@ class Runs(Screen[None]):
     Runs.-preview Preview { display: block; }
     Runs.-preview Detail { display: none; }
     Runs #filter { display: none; height: 1; background: $surface; }
-    Runs.-filtered #filter, Runs.-filtering #filter { display: block; }
+    Runs #filter.-shown { display: block; }
     Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
     Runs #filter > Input { width: 1fr; background: $surface; }
-    Runs #said { width: auto; color: $text-muted; padding: 0 1; }
+    Runs #said { width: 36; color: $text-muted; padding: 0 1; text-align: right; }
     Runs #wrong { display: none; height: auto; max-height: 3; background: $surface; color: $text-error; }
     Runs #wrong.-shown { display: block; padding: 0 1; }
     Runs #empty { display: none; width: 1fr; height: 1fr; content-align: center middle; }
-    Runs.-empty #empty { display: block; }
-    Runs.-empty #list > RunsTable { display: none; }
+    Runs #list.-empty > #empty { display: block; }
+    Runs #list.-empty > RunsTable { display: none; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]
@@ -162,6 +162,8 @@ class Runs(Screen[None]):
         self._knobs: dict[str, str] = {}
         self._notes: dict[str, str] = {}
         self._wanted = Wants()
+        self._filtering = False
+        self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
 
@@ -261,7 +263,7 @@ class Runs(Screen[None]):
         self._table.show(rows)
         if self._filter_text:
             self._say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
-        self.set_class(not rows, "-empty")
+        self.query_one("#list").set_class(not rows, "-empty")
         if not rows:
             self.query_one("#empty", Static).update(self._nothing())
         self._show_selected()
@@ -372,8 +374,14 @@ class Runs(Screen[None]):
     # The filter
 
     def action_filter(self) -> None:
-        self.add_class("-filtering")
+        self._show_field(filtering=True)
         self.query_one(Input).focus()
+
+    def _show_field(self, *, filtering: bool | None = None) -> None:
+        """Show the field while a filter is typed or in force."""
+        # A class of the screen's own would style every widget anew, at every key.
+        self._filtering = self._filtering if filtering is None else filtering
+        self.query_one("#filter").set_class(self._filtering or bool(self._filter_text), "-shown")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -389,23 +397,25 @@ class Runs(Screen[None]):
         self._filter_text, self._filter = text, new
         self.app.view.filter = text
         self._matched = frozenset()
-        self.set_class(bool(text), "-filtered")
+        self._show_field()
         if not text:
             self._say("")
         self._show_all()
 
     @on(Input.Submitted)
     def _typed_all(self) -> None:
-        self.remove_class("-filtering")
+        self._show_field(filtering=False)
         self._table.focus()
 
     def _say(self, sentence: str) -> None:
-        self.query_one("#said", Static).update(sentence)
+        self.query_one("#said", Static).update(sentence, layout=False)
 
     def _complain(self, sentence: str) -> None:
-        wrong = self.query_one("#wrong", Static)
-        wrong.update(sentence)
-        wrong.set_class(bool(sentence), "-shown")
+        if sentence != self._complaint:
+            self._complaint = sentence
+            wrong = self.query_one("#wrong", Static)
+            wrong.update(sentence)
+            wrong.set_class(bool(sentence), "-shown")
 
     def _filter_in_thread(self, chosen: RunFilter) -> None:
         rows = self.app.live.rows
@@ -421,14 +431,14 @@ class Runs(Screen[None]):
             self._show([row for row in self.app.live.rows if row["id"] in self._matched])
 
     def action_back(self) -> None:
-        if self._filter_text or self.has_class("-filtering"):
+        if self._filter_text or self._filtering:
             with self.prevent(Input.Changed):
                 self.query_one(Input).value = ""
             self._filter_text, self._filter = "", None
             self.app.view.filter = ""
             self._say("")
             self._complain("")
-            self.remove_class("-filtering", "-filtered")
+            self._show_field(filtering=False)
             self._show_all()
         elif self._table.marks:
             self._table.unmark()
