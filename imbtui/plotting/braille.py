@@ -358,7 +358,8 @@ class _Canvas:
                 self.owner[row][column] = owner
 
     def band(self, edges: Iterator[tuple[tuple[int, int], tuple[int, int]]], owner: int) -> None:
-        """Shade what lies between an upper and a lower edge with every fourth dot."""
+        """Shade what lies between two edges with one dot in sixteen, each band with others."""
+        shift = owner - BAND
         before: tuple[int, int, int] | None = None
         for (x, top), (_, bottom) in edges:
             from_x, from_top, from_bottom = before or (x - 1, top, bottom)
@@ -367,7 +368,7 @@ class _Canvas:
                 first = round(from_top + part * (top - from_top))
                 last = round(from_bottom + part * (bottom - from_bottom))
                 for row in range(first, last + 1):
-                    if (column + 2 * row) % 4 == 0:
+                    if (column + 2 * shift) % 4 == 0 and (row + column // 2 + shift // 2) % 4 == 0:
                         self._set(column, row, owner)
             before = (x, top, bottom)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,11 @@ class StudyReport:
         """How much of it has run, in a few words: `not run`, `9 of 12 runs`, `12 runs`."""
         return _progress(Counter(self.states or {}))
 
+    @property
+    def verdict(self) -> str:
+        """One word for all its claims, see `verdict.overall`."""
+        return overall(self.verdicts)
+
 
 @dataclass(frozen=True)
 class PaperReport:
@@ -170,18 +175,27 @@ class PaperReport:
 def report_papers(
     runs: RunsPaths, papers: Sequence[Paper] = PAPERS, *, warn: Callable[[str], None] = lambda sentence: None
 ) -> list[PaperReport]:
-    """Return what is known of papers: from their recipes, and from the runs of a folder.
+    """Return what is known of papers, see `each_paper`."""
+    return list(each_paper(runs, papers, warn=warn))
+
+
+def each_paper(
+    runs: RunsPaths, papers: Sequence[Paper] = PAPERS, *, warn: Callable[[str], None] = lambda sentence: None
+) -> Iterator[PaperReport]:
+    """Yield what is known of each paper: from its recipes, and from the runs of a folder.
 
     Args:
         warn: takes sentences about what cannot be read.
     """
     recipes = known()
+    slugs = {paper.slug for paper in papers}
     by_study: dict[str, list[Record]] = {}
     for record in store.studies(runs):
-        by_study.setdefault(str(record.get("study", "")), []).append(record)
+        name = str(record.get("study", ""))
+        if record.get("paper") in slugs or name.partition("/")[0] in slugs:
+            by_study.setdefault(name, []).append(record)
     submitted = {name: newest(variants) for name, variants in by_study.items()}
     views = views_of(runs, list(submitted.values()), warn=warn)
-    reports = []
     for paper in papers:
         names = [name for name in recipes if name.startswith(f"{paper.slug}/")]
         others = [n for n, r in submitted.items() if r.get("paper") == paper.slug and n not in names]
@@ -197,8 +211,7 @@ def report_papers(
             members = members_of(planned, views)
             studies.append(_study(name, planned, members, ours is not None, views))
             numbers += _numbers(name, planned, members)
-        reports.append(PaperReport(paper, tuple(names), tuple(studies), tuple(numbers)))
-    return reports
+        yield PaperReport(paper, tuple(names), tuple(studies), tuple(numbers))
 
 
 def _study(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from imbtui.tui.messages import (
     RowsDropped,
     RunsChanged,
     Said,
+    StudyChecked,
     SystemGrew,
 )
 from imbtui.tui.theme import DARK, NAMES, THEMES
@@ -175,6 +176,20 @@ class ImbtuiApp(App[None]):
         """Open the form of a recipe."""
         self.push_screen(self._build("form", recipe))
 
+    def open_paper(self, slug: str) -> None:
+        """Open one paper."""
+        self.push_screen(self._build("paper", slug))
+
+    def open_comparison(self, ids: Sequence[str]) -> None:
+        """Compare runs; those that differ in the seed alone count as one."""
+        self.push_screen(importlib.import_module(f"{SCREENS_PACKAGE}.compare").build(ids=tuple(ids)))
+
+    def open_study(self, study: str, variant: str) -> None:
+        """Compare a study's arms."""
+        build = importlib.import_module(f"{SCREENS_PACKAGE}.compare").build
+        rows = [r for r in self.live.rows if (r.get("study"), r.get("variant")) == (study, variant)]
+        self.push_screen(build(ids=tuple(row["id"] for row in rows), study=(study, variant)))
+
     def go_home(self) -> None:
         """Close everything above the table of runs."""
         while len(self.screen_stack) > 2:
@@ -235,6 +250,29 @@ class ImbtuiApp(App[None]):
                 then()
 
         self.push_screen(Confirm(question, more, yes=yes), answered)
+
+    def run_study(self, recipe: str) -> None:
+        """Ask whether a recipe's study shall run, saying how many runs that makes, and queue it."""
+        self.run_worker(partial(self._check, recipe), thread=True, group="do", exit_on_error=False)
+
+    def _check(self, recipe: str) -> None:
+        from imbtui.tui import submission
+
+        try:
+            request = submission.Request.of(submission.read_form(recipe))
+            self.post_message(StudyChecked(recipe, request, submission.check(self.runs, request)))
+        except (UserError, OSError) as error:
+            self.say([(str(error), "error")])
+
+    def on_study_checked(self, message: StudyChecked) -> None:
+        from imbtui.tui import submission
+
+        if message.checked.wrong:
+            self.say([(message.checked.sentence, "error")])
+            return
+        launch = partial(submission.launch, self.runs, message.request)
+        more = "\n".join([f"{message.checked.sentence}.", *message.checked.warnings])
+        self.ask(f"Run {message.recipe}?", more, yes="Run", then=partial(self.do, launch))
 
     # Work in the background
 

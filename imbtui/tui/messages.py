@@ -116,6 +116,22 @@ class QueueSeen(Message, bubble=False):
         return isinstance(message, QueueSeen)
 
 
+class StudyChecked(Message, bubble=False):
+    """A recipe that is to run was read and checked.
+
+    Attributes:
+        recipe: its name.
+        request: a `submission.Request`.
+        checked: a `submission.Checked`.
+    """
+
+    def __init__(self, recipe: str, request: Any, checked: Any) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.request = request
+        self.checked = checked
+
+
 class Said(Message, bubble=False):
     """A sentence for the user, from work in the background."""
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
-from imbtui.recipe import Study, parse_study
+from imbtui.recipe import Study, find, load_study, name_of, parse_study
+from imbtui.recipe.study import read_text
 from imbtui.text import duration, plural
 from imbtui.tui.form import DEVICES, RERUN, SEEDS, Form
 
@@ -53,6 +54,20 @@ class Checked:
     wrong: bool = False
     key: str = ""
     warnings: tuple[str, ...] = ()
+
+
+def read_form(name: str) -> Form:
+    """Read a recipe and return its form.
+
+    Raises:
+        UserError: the recipe is not in order.
+    """
+    path = find(name)
+    here = Path.cwd()
+    if here in path.parents:
+        path = path.relative_to(here)  # as one would type it; sentences begin with it
+    load_study(path)
+    return Form(read_text(path), path, name_of(path))
 
 
 def check(runs: RunsPaths, request: Request) -> Checked:

@@ -270,3 +270,77 @@ def opened() -> Opened:
             yield app, pilot
 
     return opening
+
+
+STUDY = """
+title = "Long-tailed digits: CE against LDAM"
+paper = "cao2019"
+seeds = [0, 1, 2]
+[dataset]
+name = "digits"
+protocol = "long_tail"
+[[corruptions]]
+name = "long_tail"
+ratio = 100
+n_max = 120
+[model]
+name = "mlp"
+hidden = [16]
+[[arms]]
+label = "CE"
+[[arms]]
+label = "LDAM"
+[arms.set]
+"loss.name" = "ldam"
+"model.head" = "cosine"
+[[claims]]
+says = "LDAM has a higher balanced accuracy than cross-entropy"
+kind = "order"
+metric = "test/balanced_accuracy"
+arm = "LDAM"
+above = "CE"
+[[claims]]
+says = "LDAM learns no faster"
+kind = "bound"
+metric = "test/balanced_accuracy"
+arm = "LDAM"
+below = 0.1
+assert = false
+[[reported]]
+where = { arm = "LDAM" }
+metric = "test/balanced_accuracy"
+value = 0.77
+source = "Table 1"
+confidence = "memory"
+"""
+
+
+def finish(run: RunPaths, level: float) -> None:
+    """Give a run the curve and the result that a trainer would have left."""
+    rows = rows_of(80, level=level)
+    write_rows(run, rows)
+    files.write_json(run.env, {"device": "cpu", "steps_per_epoch": 9, "steps": 720}, durable=False)
+    metrics = {k: v for k, v in rows[-1].items() if "/" in k}
+    result = {"attempt": 1, "state": "finished", "reason": "", "metrics": metrics, "best": {}, "seconds": 9.0}
+    files.write_json(run.result, result, durable=False)
+
+
+@pytest.fixture
+def study(make_runs: Callable[..., list[RunPaths]]) -> list[RunPaths]:
+    """A submitted study of two arms x three seeds; all but its last run have finished."""
+    folders = make_runs(toml=STUDY, name="mine")
+    for run, level in zip(folders, (0.52, 0.6, 0.66, 0.66, 0.76), strict=False):
+        finish(run, level)
+    return folders
+
+
+@pytest.fixture
+def finish_run() -> Callable[[RunPaths, float], None]:
+    """`finish_run(run, level)` lets a run end with a curve that ends near a level."""
+    return finish
+
+
+@pytest.fixture
+def study_text() -> str:
+    """The recipe of `study`."""
+    return STUDY

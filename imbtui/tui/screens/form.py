@@ -126,6 +126,8 @@ class FormScreen(Screen[None]):
         self.query_one(Head).machine(message.machine)
 
     def _read(self) -> None:
+        from imbtui.tui.submission import read_form
+
         try:
             self.post_message(RecipeRead(read_form(self.recipe_name)))
         except UserError as error:
@@ -323,24 +325,6 @@ class FormScreen(Screen[None]):
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
         self.app.pop_screen()
-
-
-def read_form(name: str) -> Form:
-    """Read a recipe and return its form.
-
-    Raises:
-        UserError: the recipe is not in order.
-    """
-    from imbtui.recipe import find, load_study, name_of
-    from imbtui.recipe.study import read_text
-    from imbtui.tui.form import Form
-
-    path = find(name)
-    here = Path.cwd()
-    if here in path.parents:
-        path = path.relative_to(here)  # as one would type it; sentences begin with it
-    load_study(path)
-    return Form(read_text(path), path, name_of(path))
 
 
 def edited(form: Form, source: str) -> Form:

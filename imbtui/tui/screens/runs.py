@@ -130,6 +130,13 @@ class Runs(Screen[None]):
         ),
         Binding("delete", "remove", "delete", id="runs.delete", tooltip="Move to the trash."),
         Binding("u", "undo", "undo", show=False, id="runs.undo", tooltip="Bring back what was deleted last."),
+        Binding(
+            "c",
+            "compare",
+            "compare",
+            id="runs.compare",
+            tooltip="Compare the marked runs; without marks the arms of the study.",
+        ),
         Binding("t", "tag", "tag", id="runs.tag", tooltip="Add tags or take them away."),
         Binding("e", "note", "note", show=False, id="runs.note", tooltip="Write a note on the run."),
         Binding(
@@ -465,6 +472,13 @@ class Runs(Screen[None]):
             yes="Stop",
             then=lambda: self._do(actions.stop, rows),
         )
+
+    def action_compare(self) -> None:
+        rows = self._table.chosen
+        if self._table.marks:
+            self.app.open_comparison([row["id"] for row in rows])
+        elif rows:
+            self.app.open_study(str(rows[0].get("study", "")), str(rows[0].get("variant", "")))
 
     def action_resume(self) -> None:
         self._do(actions.resume, self._table.chosen)

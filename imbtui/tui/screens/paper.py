@@ -1,0 +1,258 @@
+"""One paper: its claim, its recipes, their claims and numbers beside ours, and a figure."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import Static
+
+from imbtui import text
+from imbtui.errors import UserError
+from imbtui.papers import BY_SLUG
+from imbtui.tui.live import Wants
+from imbtui.tui.messages import Row, RowsArrived
+from imbtui.tui.verdict_lines import claim_lines
+from imbtui.tui.widgets.group_curves import ChartScreen, GroupCurves
+from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.key_bar import KeyBar
+from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.panes import Panes
+from imbtui.tui.widgets.table import Column
+from imbtui.tui.widgets.verdict_table import VerdictTable
+
+if TYPE_CHECKING:
+    from imbtui.report.groups import Group
+    from imbtui.report.papers import Number, PaperReport, StudyReport
+    from imbtui.tui.app import ImbtuiApp
+
+KEY = ""
+TITLE = "Paper"
+
+COLUMNS: tuple[Column, ...] = (
+    Column("recipe", "recipe", 0, lambda r: r["id"], style="table--strong", least=12),
+    Column("runs", "runs", 0, lambda r: r["runs"], least=9),
+    Column("verdict", "verdict", 12, lambda r: r["verdict"]),
+    Column("last", "last run", 8, lambda r: r["last"], style="table--quiet", needs=100, right=True),
+    Column("title", "what it studies", 0, lambda r: r["title"], style="table--quiet", least=10, fills=True),
+)
+
+
+class PaperRead(Message, bubble=False):
+    """What is known of the paper was put together in a thread.
+
+    Attributes:
+        groups: the arms of each study that was submitted.
+        main: the metric that the first claim of each study is about.
+    """
+
+    def __init__(
+        self, report: PaperReport, groups: Mapping[str, Sequence[Group]], main: dict[str, str]
+    ) -> None:
+        super().__init__()
+        self.report = report
+        self.groups = groups
+        self.main = main
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, PaperRead)
+
+
+class PaperScreen(ChartScreen):
+    """One paper; the recipe under the cursor says what is shown below.
+
+    Args:
+        slug: the paper's.
+    """
+
+    app: ImbtuiApp
+    DEFAULT_CSS = """
+    PaperScreen > #claim { height: auto; max-height: 4; padding: 0 2; background: $surface; }
+    PaperScreen > VerdictTable { height: auto; max-height: 7; }
+    PaperScreen Lines { padding: 0 1; }
+    """
+    AUTO_FOCUS = "VerdictTable"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "app.pop_screen", "back", id="paper.back", tooltip="Back to the papers."),
+        Binding("r", "run", "run", id="paper.run", tooltip="Run the selected recipe's study; it asks first."),
+        Binding(
+            "c", "compare", "compare", id="paper.compare", tooltip="Compare the arms of the selected study."
+        ),
+    ]
+
+    def __init__(self, slug: str) -> None:
+        super().__init__()
+        self.paper = BY_SLUG[slug]
+        self._seen: PaperRead | None = None
+        self._reading = False
+        self._again = False
+        self._ids: frozenset[str] = frozenset()
+
+    def compose(self) -> ComposeResult:
+        yield Head(self.paper.slug, self.paper.title)
+        yield Static(self.paper.claim, id="claim", markup=False)
+        yield VerdictTable(COLUMNS)
+        yield Panes(["Claims", "Figure", "Numbers"], [Lines(id="claims"), GroupCurves(), Lines(id="numbers")])
+        yield KeyBar()
+
+    def on_screen_resume(self) -> None:
+        self.on_machine_seen()
+        self._read()
+        self.app.live.poke()
+
+    def wants(self) -> Wants:
+        """The curves of the selected study's runs."""
+        return Wants(self._ids)
+
+    # What the poller says
+
+    def on_machine_seen(self) -> None:
+        head = self.query_one(Head)
+        head.machine(self.app.live.machine)
+        head.runs(self.app.live.rows)
+
+    def on_runs_changed(self) -> None:
+        self._read()
+
+    def on_rows_arrived(self, message: RowsArrived) -> None:
+        if message.run_id in self._ids:
+            self._show_figure()
+
+    def _read(self) -> None:
+        self._again = self._reading
+        if not self._reading:
+            self._reading = True
+            self.run_worker(self._read_it, thread=True, group="read", exit_on_error=False)
+
+    def _read_it(self) -> None:
+        try:
+            self.post_message(read_paper(self.app, self.paper.slug))
+        except (OSError, TimeoutError) as error:
+            self.app.say([(f"this paper cannot be read: {error}", "error")])
+
+    def on_paper_read(self, message: PaperRead) -> None:
+        self._reading = False
+        self._seen = message
+        table = self.query_one(VerdictTable)
+        table.show([_row(study) for study in message.report.studies])
+        self._show_study()
+        if self._again:
+            self._read()
+
+    # The recipe under the cursor
+
+    @property
+    def _study(self) -> StudyReport | None:
+        row = self.query_one(VerdictTable).row
+        if row is None or self._seen is None:
+            return None
+        return next(study for study in self._seen.report.studies if study.name == row["id"])
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.call_after_refresh(self._show_study)
+
+    @on(VerdictTable.Highlighted)
+    def _show_study(self) -> None:
+        study = self._study
+        claims, numbers = self.query_one("#claims", Lines), self.query_one("#numbers", Lines)
+        if self._seen is None:
+            claims.show([[("reading …", "quiet")]])
+            return
+        if study is None:
+            claims.show([[("No recipe of this paper comes along yet.", "quiet")]])
+            return
+        groups = self._seen.groups.get(study.name, ())
+        self._ids = frozenset(run_id for group in groups for run_id in group.ids)
+        heading: Line = [(f"Claims of {study.name}", "strong")]
+        claims.show([heading, *claim_lines(study, claims.size.width - 3)])
+        found = [number for number in self._seen.report.numbers if number.study == study.name]
+        numbers.show(_numbers(study.name, found, numbers.size.width - 3))
+        self._show_figure()
+        self.app.live.poke()
+
+    def _show_figure(self) -> None:
+        study = self._study
+        if study is not None and self._seen is not None:
+            groups = self._seen.groups.get(study.name, ())
+            main = self._seen.main.get(study.name, "")
+            self.query_one(GroupCurves).show(groups, self.app.live.curves, prefer=main)
+
+    # What is done with it
+
+    @on(VerdictTable.Opened)
+    def action_compare(self) -> None:
+        study = self._study
+        if study is None:
+            return
+        if not study.variant:
+            self.notify("It has not run yet; r runs it.", severity="warning")
+            return
+        self.app.open_study(study.name, study.variant)
+
+    def action_run(self) -> None:
+        study = self._study
+        if study is not None:
+            self.app.run_study(study.name)
+
+
+def read_paper(app: ImbtuiApp, slug: str) -> PaperRead:
+    """Put together what is known of a paper."""
+    from imbtui import store
+    from imbtui.report.groups import of_study
+    from imbtui.report.papers import report_papers
+    from imbtui.report.studies import views_of
+    from imbtui.verdict import expression
+
+    (report,) = report_papers(app.runs, [BY_SLUG[slug]])
+    wanted = {(study.name, study.variant) for study in report.studies if study.variant}
+    records = [r for r in store.studies(app.runs) if (r.get("study"), r.get("variant")) in wanted]
+    views = views_of(app.runs, records)
+    groups = {str(record["study"]): of_study(record, views) for record in records}
+    main: dict[str, str] = {}
+    for record in records:
+        for claim in record.get("claims", [])[:1]:
+            with contextlib.suppress(UserError):  # recorded by another version
+                main[str(record["study"])] = expression.parse(str(claim.get("metric"))).references[0].name
+    return PaperRead(report, groups, main)
+
+
+def _row(study: StudyReport) -> Row:
+    return {
+        "id": study.name,
+        "runs": study.progress if study.variant or not study.asked else text.plural(study.asked, "run"),
+        "verdict": study.verdict if study.says else "no claims",
+        "last": text.ago(study.last_run),
+        "title": study.trouble or study.title,
+    }
+
+
+def _numbers(study: str, numbers: Sequence[Number], width: int) -> list[Line]:
+    """Return what the paper reports beside what was measured, a line a number."""
+    heading: Line = [(f"Reported beside measured, {study}", "strong")]
+    if not numbers:
+        return [heading, [("The recipe states no numbers of the paper.", "quiet")]]
+    room = max(16, width - 33)
+    lines: list[Line] = [heading, [(f"{'':<{room}}{'reported':>10}{'measured':>22}", "quiet")]]
+    for number in numbers:
+        first, *more = textwrap.wrap(number.of, room - 1) or [""]
+        measured = number.measured_text()
+        lines.append(
+            [
+                (f"{first:<{room}}", "text"),
+                (f"{number.reported_text():>10}", "text"),
+                (f"{measured:>22}", "good" if number.measured else "quiet"),
+            ]
+        )
+        lines += [[(part, "text")] for part in more]
+    if not all(number.verified for number in numbers):
+        lines.append([("† from memory, not checked against the paper", "quiet")])
+    return lines
+
+
+build = PaperScreen

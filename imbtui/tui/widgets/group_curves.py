@@ -1,0 +1,211 @@
+"""One metric of groups of runs over training: the mean of each group, with a band over its seeds."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import Screen
+
+from imbtui.plotting.braille import Series
+from imbtui.report.band import mean_band
+from imbtui.report.groups import Group
+from imbtui.tui.curves import FIRST_FAMILIES, SPLITS, Curves, family
+from imbtui.tui.dialogs.choose import Choice, Choose
+from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, time_unit
+from imbtui.tui.widgets.panes import Panes
+from imbtui.tui.widgets.plot import Plot
+
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+
+_UNITS = {"epochs": "epoch", "steps": "step"}
+
+
+class GroupCurves(Vertical):
+    """A chart of one metric."""
+
+    app: ImbtuiApp
+
+    DEFAULT_CSS = "GroupCurves { height: 1fr; }"
+
+    class Turned(Message):
+        """Another metric is shown."""
+
+        def __init__(self, metric: str) -> None:
+            super().__init__()
+            self.metric = metric
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metric = ""
+        self._groups: Sequence[Group] = ()
+        self._curves: Mapping[str, Curves] = {}
+        self._names: list[str] = []
+        self._axis = 0
+        self._smoothing = 0
+        self._smoother = Smoother()
+        self._log_y = False
+        self._drawn: tuple[object, ...] = ()
+
+    def on_mount(self) -> None:
+        """Begin with the axes and the smoothing that curves were looked at with last."""
+        view = self.app.view
+        self._axis = AXES.index(view.axis) if view.axis in AXES else 0
+        self._smoothing = max(0, min(len(SMOOTHINGS) - 1, view.smoothing))
+        self._log_y = view.log_y
+
+    def compose(self) -> ComposeResult:
+        yield Plot()
+
+    def show(self, groups: Sequence[Group], curves: Mapping[str, Curves], *, prefer: str = "") -> None:
+        """Show groups.
+
+        Args:
+            curves: of their runs, as far as they are read.
+            prefer: the metric to begin with.
+        """
+        self._groups, self._curves = groups, curves
+        known = {name for group in groups for i in group.ids if i in curves for name in curves[i].lines}
+        self._names = sorted(known, key=_metric_order)
+        if self.metric not in known:
+            self._turn_to(prefer if prefer in known else next(iter(self._names), ""))
+        self._draw()
+
+    def turn_to(self, metric: str) -> None:
+        """Show a metric, where there are curves of it."""
+        if metric in self._names and metric != self.metric:
+            self._turn_to(metric)
+            self._draw()
+
+    def action_turn(self, by: int) -> None:
+        if self._names:
+            self.turn_to(self._names[(self._names.index(self.metric) + by) % len(self._names)])
+
+    def action_find(self) -> None:
+        if self._names:
+            choices = [Choice(name) for name in self._names]
+            self.app.push_screen(Choose("Which metric?", choices, current=self.metric), self._found)
+
+    def _found(self, metric: str | None) -> None:
+        self.turn_to(metric or "")
+
+    def action_log(self) -> None:
+        self._log_y = self.app.view.log_y = not self._log_y
+        self._draw()
+
+    def action_axis(self) -> None:
+        self._axis = (self._axis + 1) % len(AXES)
+        self.app.view.axis = AXES[self._axis]
+        self._draw()
+
+    def action_smooth(self, by: int) -> None:
+        self._smoothing = max(0, min(len(SMOOTHINGS) - 1, self._smoothing + by))
+        self.app.view.smoothing = self._smoothing
+        self._draw()
+
+    def _turn_to(self, metric: str) -> None:
+        self.metric = metric
+        self.post_message(self.Turned(metric))
+
+    def _draw(self) -> None:
+        plot = self.query_one(Plot)
+        if not self.metric:
+            waiting = any(i not in self._curves for group in self._groups for i in group.ids)
+            plot.draw("", (), empty="reading …" if waiting else "no metrics yet")
+            return
+        lines = [
+            [self._curves[i].lines[self.metric] for i in group.ids if self._has(i)] for group in self._groups
+        ]
+        lengths = tuple(tuple(len(line.values) for line in group) for group in lines)
+        state = (self.metric, self._axis, self._smoothing, self._log_y, lengths, tuple(self._groups))
+        if state == self._drawn:
+            return
+        self._drawn = state
+        axis, weight = AXES[self._axis], SMOOTHINGS[self._smoothing]
+        first = next((self._curves[i] for group in self._groups for i in group.ids if self._has(i)), None)
+        seconds, unit = time_unit(first) if axis == "times" and first else (1.0, _UNITS.get(axis, ""))
+        series = []
+        for number, (group, members) in enumerate(zip(self._groups, lines, strict=True)):
+            band = mean_band([(getattr(one, axis), self._smoother.smooth(one, weight)) for one in members])
+            x = band.x if seconds == 1 else [moment / seconds for moment in band.x]
+            mark = letter(number, len(self._groups))
+            series.append(Series(group.label, x, band.mean, number, band.low, band.high, mark))
+        title = self.metric.replace("_", " ")
+        title += ", log scale" if self._log_y else ""
+        title += f", smoothed {weight:g}" if weight else ""
+        plot.draw(title, series, unit=unit, log_y=self._log_y, empty="no values yet")
+
+    def _has(self, run_id: str) -> bool:
+        return run_id in self._curves and self.metric in self._curves[run_id].lines
+
+
+class ChartScreen(Screen[None]):
+    """A screen with a chart of groups among its panes: keys work wherever the cursor stands."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(n), f"tab({n - 1})", show=False, id=f"panes.{n}", tooltip=f"Show tab {n}.")
+            for n in (1, 2, 3)
+        ),
+        Binding("tab", "next(1)", "next tab", id="panes.next", tooltip="Next tab."),
+        Binding("shift+tab", "next(-1)", show=False, id="panes.before", tooltip="Tab before."),
+        Binding("m", "chart('turn', 1)", "metric", id="chart.next", tooltip="The next metric."),
+        Binding(
+            "M", "chart('turn', -1)", "before", show=False, id="chart.before", tooltip="The metric before."
+        ),
+        Binding(
+            "f", "chart('find')", "find metric", show=False, id="chart.find", tooltip="Find a metric by name."
+        ),
+        Binding("y", "chart('log')", "log y", id="chart.log", tooltip="Logarithmic y axis, and back."),
+        Binding(
+            "a", "chart('axis')", "x axis", show=False, id="chart.axis", tooltip="Epochs, steps or time."
+        ),
+        Binding(
+            "plus,equals_sign",
+            "chart('smooth', 1)",
+            "smooth",
+            key_display="+ −",
+            id="chart.smooth",
+            tooltip="Smooth more.",
+        ),
+        Binding(
+            "minus",
+            "chart('smooth', -1)",
+            "smooth less",
+            show=False,
+            key_display="−",
+            id="chart.rough",
+            tooltip="Smooth less.",
+        ),
+    ]
+
+    def action_tab(self, number: int) -> None:
+        """Show a pane."""
+        self.query_one(Panes).action_tab(number)
+
+    def action_next(self, by: int) -> None:
+        """Show the next pane."""
+        self.query_one(Panes).action_next(by)
+
+    def action_chart(self, name: str, *arguments: int) -> None:
+        """Do something to the chart."""
+        getattr(self.query_one(GroupCurves), f"action_{name}")(*arguments)
+
+
+def letter(number: int, count: int) -> str:
+    """Return the letter that stands at the end of a group's line, and before it in tables."""
+    return string.ascii_lowercase[number] if count > 1 and number < len(string.ascii_lowercase) else ""
+
+
+def _metric_order(name: str) -> tuple[int, int, str]:
+    """Sort test metrics first, and the main ones among them."""
+    split = name.partition("/")[0]
+    what = family(name)
+    first = FIRST_FAMILIES.index(what) if what in FIRST_FAMILIES else len(FIRST_FAMILIES)
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), first, name)
