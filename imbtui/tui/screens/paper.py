@@ -225,11 +225,17 @@ def read_paper(app: ImbtuiApp, slug: str) -> PaperRead:
 def _row(study: StudyReport) -> Row:
     return {
         "id": study.name,
-        "runs": study.progress if study.variant or not study.asked else text.plural(study.asked, "run"),
-        "verdict": study.verdict if study.says else "no claims",
+        "runs": _runs(study),
+        "verdict": study.verdict if study.says else "" if study.trouble else "no claims",
         "last": text.ago(study.last_run),
         "title": study.trouble or study.title,
     }
+
+
+def _runs(study: StudyReport) -> str:
+    if study.trouble:
+        return "broken"
+    return study.progress if study.variant else text.plural(study.asked, "run")
 
 
 def _numbers(study: str, numbers: Sequence[Number], width: int) -> list[Line]:
