@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 from imbtui import files
 from imbtui.engine import session
+from imbtui.errors import UserError
 from imbtui.paths import RunPaths
 
 
@@ -25,7 +27,7 @@ def main(arguments: list[str]) -> int:
     """Train the given run folders one after another; return 0 when none of them failed."""
     runs = [RunPaths(Path(argument).absolute()) for argument in arguments]
     launcher = os.getppid()
-    _warm_up()
+    _warm_up(runs)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return _train_together(runs)
     failed = 0
@@ -61,12 +63,29 @@ def _train_together(runs: list[RunPaths]) -> int:
     return 1 if failed else 0
 
 
-def _warm_up() -> None:
+def _warm_up(runs: list[RunPaths]) -> None:
     """Import what every run needs before the first fork; neither CUDA nor autograd is touched."""
     import accelerate  # noqa: F401
     import torch._dynamo  # noqa: F401  (the first optimizer would import it)
 
     import imbtui.engine.build  # noqa: F401
+
+    # Runs of one launch are of one kind.
+    for module in _announced(runs[0]):
+        importlib.import_module(module)
+
+
+def _announced(run: RunPaths) -> list[str]:
+    """Return the modules that a run's probes and methods say, in `IMPORTS`, they will import when used."""
+    from imbtui import plugins
+    from imbtui.recipe.read import read_resolved
+
+    try:
+        recipe = read_resolved(run.recipe)
+    except UserError:
+        return []  # told where the run is trained
+    members = [("probe", p.name) for p in recipe.probes] + [("method", m.name) for m in recipe.methods]
+    return [module for kind, name in members for module in plugins.literal(kind, name, "IMPORTS", ())]
 
 
 def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:

@@ -23,6 +23,7 @@ from imbtui.option_types import Positive, Rate
 from imbtui.probes._model import evaluating, features_and_logits, head_of, is_main, require_examples
 
 WHERE = "probes.linear_probe"
+IMPORTS = ("sklearn.linear_model", "sklearn.model_selection")
 ITERATIONS = 10_000
 SHORTEST = 1e-12
 
