@@ -5,8 +5,9 @@
     m("test/accuracy", arm = "CE", at = "best", stage = "level-6") / reach("test/accuracy", ">= 0.9")
 
 A text that is one word is a metric's name (`test/accuracy` is no division). Anything else is arithmetic
-(`+ - * / **`, `abs log exp sqrt min max`, numbers) over `m(NAME, arm=, at=, stage=)` and
+(`+ - * / **`, `abs log exp sqrt min max spearman`, numbers) over `m(NAME, arm=, at=, stage=)` and
 `reach(NAME, COMPARISON, arm=, stage=)`; what is left out is taken from the claim.
+`spearman(a, b, ..., x, y, ...)` is the rank correlation of the first half of its values with the second.
 """
 
 from __future__ import annotations
@@ -19,7 +20,18 @@ from dataclasses import dataclass
 from imbtui.errors import UserError, did_you_mean
 from imbtui.metrics import NAME, parse_at, parse_comparison
 
-LONGEST = 1000
+LONGEST = 4000
+
+
+def _spearman(*values: float) -> float:
+    from scipy.stats import rankdata
+
+    ranks = rankdata([values[: len(values) // 2], values[len(values) // 2 :]], axis=1)
+    x, y = (row - row.mean() for row in ranks)
+    scale = math.sqrt(float(x @ x) * float(y @ y))
+    return float(x @ y) / scale if scale else math.nan
+
+
 _FUNCTIONS: dict[str, Callable[..., float]] = {
     "abs": math.fabs,
     "log": math.log,
@@ -27,6 +39,7 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
     "sqrt": math.sqrt,
     "min": min,
     "max": max,
+    "spearman": _spearman,
 }
 _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: lambda a, b: a + b,
@@ -143,9 +156,8 @@ def _check(node: ast.expr, calls: dict[ast.expr, Reference], text: str, where: s
             calls[node] = _reference(node, text, where)
             return
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
-            many = name in ("min", "max")
-            if (len(arguments) < 2) if many else (len(arguments) != 1):
-                takes = "at least two values" if many else "one value"
+            takes = _takes(name, len(arguments))
+            if takes:
                 raise UserError(f"{name}() takes {takes}", where=_place(where, node))
             for argument in arguments:
                 _check(argument, calls, text, where)
@@ -157,6 +169,18 @@ def _check(node: ast.expr, calls: dict[ast.expr, Reference], text: str, where: s
             )
     part = ast.get_source_segment(text, node) or text
     raise UserError(f'"{part}" cannot stand in a metric expression', where=_place(where, node), hint=_HINT)
+
+
+def _takes(function: str, given: int) -> str:
+    """Return what a function takes instead of so many values; empty when it takes them."""
+    if function == "spearman":
+        right = given >= 6 and given % 2 == 0
+        return (
+            "" if right else "two lists of values one behind the other, each of the same three or more things"
+        )
+    if function in ("min", "max"):
+        return "" if given >= 2 else "at least two values"
+    return "" if given == 1 else "one value"
 
 
 def _reference(call: ast.Call, text: str, where: str) -> Reference:

@@ -30,6 +30,8 @@ def value(text: str) -> float:
         ('abs(-m("x")) + sqrt(m("x")) + log(exp(m("x")))', 10.0),
         ('min(m("x"), 1, 3) + max(m("x"), 1)', 5.0),
         ('m("x") ** 0.5', 2.0),
+        ('spearman(1, m("x"), 2, 10, 30, 20)', 1.0),
+        ('spearman(1, m("x"), 2, 0, 30, 30, 10, 10)', 0.2**0.5),
         ("+m('x')", 4.0),
     ],
 )
@@ -45,6 +47,7 @@ def test_values(text: str, expected: float) -> None:
         '(0 - m("x")) ** 0.5',
         '10 ** 10 ** m("x")',
         'max(m("x"), 0 * (1 / m("zero")))',
+        'spearman(m("x"), m("x"), m("x"), 1, 2, 3)',
     ],
 )
 def test_impossible_arithmetic_is_not_a_number(text: str) -> None:
@@ -85,6 +88,7 @@ def test_references() -> None:
         ('open("/etc/passwd")', "no function of metric expressions"),
         ('sqr(m("x"))', 'Did you mean "sqrt"'),
         ('sqrt(m("x"), 2)', "takes one value"),
+        ('spearman(m("x"), 1, 2, 3, 4)', "takes two lists of values"),
         ('max(m("x"))', "at least two"),
         ("m(x)", "as text in quotes"),
         ('m(*["x"])', "as text in quotes"),
@@ -96,7 +100,7 @@ def test_references() -> None:
         ('reach("x")', "takes 2 values"),
         ('reach("x", "about 3")', "not a comparison"),
         ('reach("x", "> 3", at="last")', "no key"),
-        ("m('x')" + "+1" * 600, "longer than"),
+        ("m('x')" + "+1" * 2000, "longer than"),
         ("(" * 300 + "m('x')" + ")" * 300, "cannot be read|nested"),
     ],
 )
