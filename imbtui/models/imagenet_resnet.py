@@ -19,6 +19,8 @@ class ImageNetResNet(nn.Module):
         depth: layers with weights.
         pretrained: start from torchvision's ImageNet-1k weights (version 1), which are downloaded into
             torch's cache.
+        zero_init_residual: the last batch norm of each block starts at zero, so that blocks start as
+            identities (kornblith2021 §3).
 
     Raises:
         UserError: the images have other channels, or the weights could not be fetched.
@@ -31,6 +33,7 @@ class ImageNetResNet(nn.Module):
         *,
         depth: Literal[18, 34, 50] = 18,
         pretrained: bool = False,
+        zero_init_residual: bool = False,
     ) -> None:
         super().__init__()
         from torchvision import models
@@ -39,7 +42,8 @@ class ImageNetResNet(nn.Module):
             raise UserError("imagenet_resnet needs grey or colour images", where="model.name")
         make = {18: models.resnet18, 34: models.resnet34, 50: models.resnet50}[depth]
         try:
-            self.body = make(weights="IMAGENET1K_V1" if pretrained else None)
+            weights = "IMAGENET1K_V1" if pretrained else None
+            self.body = make(weights=weights, zero_init_residual=zero_init_residual)
         except OSError as error:
             raise UserError(
                 f"the ImageNet weights could not be fetched: {error}", where="model.pretrained"
