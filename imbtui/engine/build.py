@@ -123,6 +123,7 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         loss=loss,
         replicates=recipe.train.replicates,
         batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
+        epoch=lambda number: batches["train"].epoch(number),
         keep=keep,
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]

@@ -49,6 +49,8 @@ class Context:
         replicates: inner repetitions that the recipe asks for.
         batches_of: any examples as evaluation batches, prepared as the run's own; all of them, on every
             process. None where there is no run.
+        epoch: training batches of the epoch of a number, augmented; this process's share. None where there
+            is no run.
         keep: stores an artefact of the run by its file name; rank 0 does, the others only call it.
         beside: further networks that methods train beside the model, by name; probes may compare.
     """
@@ -68,6 +70,7 @@ class Context:
     loss: nn.Module | None = None
     replicates: int = 1
     batches_of: Callable[[Examples], Iterable[Batch]] | None = None
+    epoch: Callable[[int], Iterable[Batch]] | None = None
     keep: Callable[[str, bytes], None] = lambda name, content: None
     beside: dict[str, nn.Module] = field(default_factory=dict)
 
@@ -105,6 +108,13 @@ class Method(nn.Module):
     def penalty(self, batch: Batch, logits: Tensor, t: Tick) -> Tensor | None:
         """Return a scalar that is added to the loss, or None."""
         return None
+
+    def before_evaluation(self) -> None:
+        """Bring up to the present weights what evaluation needs beside them.
+
+        All processes call it, before probes measure and before splits are evaluated, so maybe twice after
+        one step. Without gradients; those of the step are still there and must stay.
+        """
 
     def logs(self) -> dict[str, Tensor]:
         """Return scalars of the step just computed, detached; their means are logged as `running/<name>`."""

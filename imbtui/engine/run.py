@@ -218,11 +218,13 @@ class Run:
         """Show the step to the probes and log those that are due, while its gradients are there."""
         for probe in self._following:
             probe.follow(objective, logs, t)
-        for name, every, probe in self.probes:
-            if t.due(every):
-                values = probe.measure(objective, batch, t)
-                if values:
-                    self.write(t, {f"{name}/{key}": value for key, value in values.items()})
+        due = [(name, probe) for name, every, probe in self.probes if t.due(every)]
+        if due:
+            make_ready(objective)
+        for name, probe in due:
+            values = probe.measure(objective, batch, t)
+            if values:
+                self.write(t, {f"{name}/{key}": value for key, value in values.items()})
 
     def conclude(self, t: Tick) -> None:
         """Log what probes conclude from the rows of the stage that ends with the step `t`."""
@@ -271,6 +273,7 @@ class Run:
         """
         row: dict[str, Any] = {}
         matrices: dict[str, torch.Tensor] = {}
+        make_ready(assembly.objective)
         for split, batches in assembly.data.items():
             values, matrices[split] = evaluate(
                 assembly.objective,
@@ -362,6 +365,14 @@ class Run:
         self._keep_confusion(self._confusion.rest())
         self.checkpoints.finish(stage, t.step + 1, objective, self.log)
         self.accelerator.wait_for_everyone()
+
+
+@torch.no_grad()
+def make_ready(objective: Objective) -> None:
+    """Let methods bring up to the present weights what evaluation needs; all processes call it."""
+    for method in objective.methods:
+        assert isinstance(method, Method)
+        method.before_evaluation()
 
 
 __all__ = ["Run"]

@@ -25,8 +25,8 @@ class ClassificationMetrics:
         device: where logits will be.
 
     Attributes:
-        state: `confusion` (K, K) int64, rows true and columns predicted; `nll` () float64; `bin_count`,
-            `bin_correct`, `bin_confidence` (bins,) float64.
+        state: `confusion` (K, K) int64, rows true and columns predicted; `nll` and `brier` () float64;
+            `bin_count`, `bin_correct`, `bin_confidence` (bins,) float64.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class ClassificationMetrics:
         self.train_counts = torch.as_tensor(train_counts).cpu()
         self.few_below, self.many_above = shots
         self.bins = bins
-        sums = {"nll": (), "bin_count": (bins,), "bin_correct": (bins,), "bin_confidence": (bins,)}
+        by_bin = dict.fromkeys(("bin_count", "bin_correct", "bin_confidence"), (bins,))
+        sums: dict[str, tuple[int, ...]] = {"nll": (), "brier": (), **by_bin}
         self.state: dict[str, Tensor] = {
             "confusion": torch.zeros(num_classes, num_classes, dtype=torch.int64, device=device),
             **{name: torch.zeros(shape, dtype=torch.float64, device=device) for name, shape in sums.items()},
@@ -62,6 +63,7 @@ class ClassificationMetrics:
         log_probabilities = F.log_softmax(logits, dim=1)
         log_confidence, predicted = log_probabilities.max(dim=1)
         state["nll"] -= log_probabilities.gather(1, targets.unsqueeze(1)).double().sum()
+        state["brier"] += brier_scores(log_probabilities.exp(), targets).double().sum()
         # Adding ones by index is exact in any order; bincount would wait for a GPU to know its length.
         cells = targets * self.num_classes + predicted
         state["confusion"].view(-1).scatter_add_(0, cells, torch.ones_like(cells))
@@ -75,12 +77,12 @@ class ClassificationMetrics:
     def compute(self) -> dict[str, float | list[float]]:
         """Return the metrics of all examples so far.
 
-        `accuracy`, `error` (1 - accuracy), `nll` (mean), `ece`, `class_accuracy` (recall of each class,
-        NaN for one without examples), `balanced_accuracy` (mean recall), and `many_accuracy`,
+        `accuracy`, `error` (1 - accuracy), `nll` and `brier` (means), `ece`, `class_accuracy` (recall of
+        each class, NaN for one without examples), `balanced_accuracy` (mean recall), and `many_accuracy`,
         `medium_accuracy`, `few_accuracy` (mean recall of the group; left out when it has no class).
         Classes without examples count nowhere. Without any example all values are NaN.
         """
-        confusion, nll, bin_count, bin_correct, bin_confidence = self._fetch()
+        confusion, nll, brier, bin_count, bin_correct, bin_confidence = self._fetch()
         total = float(confusion.sum())
         support = confusion.sum(1)
         recall = confusion.diagonal() / support
@@ -91,6 +93,7 @@ class ClassificationMetrics:
             "balanced_accuracy": mean_recall(recall, support > 0),
             "class_accuracy": recall.tolist(),
             "nll": float(nll) / total if total else math.nan,
+            "brier": float(brier) / total if total else math.nan,
             "ece": expected_calibration_error(bin_count, bin_correct, bin_confidence),
         }
         for name, group in self._groups().items():
@@ -112,6 +115,17 @@ class ClassificationMetrics:
         flat = torch.cat([value.reshape(-1).double() for value in self.state.values()]).cpu()
         parts = flat.split([value.numel() for value in self.state.values()])
         return tuple(part.view(value.shape) for part, value in zip(parts, self.state.values(), strict=True))
+
+
+def brier_scores(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Return sum_k (p_k - [k = y])^2 of each example, (N,), between 0 and 2 (Brier 1950).
+
+    Args:
+        probabilities: p, (N, K).
+        targets: y, (N,) int64.
+    """
+    of_target = probabilities.gather(1, targets.unsqueeze(1)).squeeze(1)
+    return probabilities.square().sum(1) - 2 * of_target + 1
 
 
 def mean_recall(recall: Tensor, classes: Tensor) -> float:

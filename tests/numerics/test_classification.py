@@ -45,6 +45,9 @@ def test_against_scikit_learn(dtype: torch.dtype) -> None:
     assert values["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(targets, predicted))
     assert values["class_accuracy"] == pytest.approx(recall)
     assert values["nll"] == pytest.approx(log_loss(targets, logits.double().softmax(1)), rel=1e-6)
+    one_hot = torch.nn.functional.one_hot(targets, K)
+    brier = (logits.double().softmax(1) - one_hot).square().sum(1).mean().item()
+    assert values["brier"] == pytest.approx(brier, rel=1e-5)
     # More than 100 training images: many; 20 to 100: medium; fewer than 20: few.
     assert values["many_accuracy"] == pytest.approx(recall[0])
     assert values["medium_accuracy"] == pytest.approx(recall[1:4].mean())
