@@ -30,6 +30,7 @@ REQUIRED: dict[str, str] = {
     "methods.group_dro": '{by = "class"}',
     "methods.dynamic_weights": "{start_epoch = 0}",
     "methods.one_step": '{ratio = "network"}',
+    "probes.minimal_attack": "{steps = 3}",
 }
 # What a plug-in asks of the rest of the recipe.
 GAUSSIAN = ["dataset.name=gaussian_mixture"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -15,11 +16,12 @@ from imbtui.errors import UserError
 from imbtui.numerics.interpolation import (
     NotInterpolable,
     gaussian_kernel,
-    kernel_weights,
+    gram_weights,
     min_norm_weights,
     two_layer,
     two_layer_weights,
 )
+from imbtui.numerics.tangent_kernels import cntk_gap, fc_ntk
 from imbtui.option_types import NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -40,9 +42,12 @@ class Interpolation(Method):
     Args:
         kind: `two_layer`: a ReLU network with 2 n + d weights whose single output is the label's number;
             the nearest class is predicted (zhang2017 §5.1). `min_norm`: the shortest linear map from
-            inputs to one-hot labels, for at most as many examples as input values. `kernel`: the Gaussian
-            kernel's interpolant of one-hot labels (both §5.2).
-        c: inverse squared width of the kernel exp(-c |u - v|^2).
+            inputs to one-hot labels, for at most as many examples as input values. `kernel`: a kernel's
+            interpolant of one-hot labels (both §5.2).
+        kernel: `gaussian`; or the tangent kernel of an infinitely wide network of two layers, fully
+            connected (`fc_ntk`) or with circular convolutions and an average over places (`cntk_gap`,
+            which needs images; singla2021, Theorem 2).
+        c: inverse squared width of the Gaussian kernel exp(-c |u - v|^2).
         ridge: l2 regularisation of `kernel`; 0: interpolation.
     """
 
@@ -50,15 +55,32 @@ class Interpolation(Method):
         self,
         *,
         kind: Literal["two_layer", "min_norm", "kernel"] = "kernel",
+        kernel: Literal["gaussian", "fc_ntk", "cntk_gap"] = "gaussian",
         c: Positive = 2e-2,
         ridge: NonNegative = 0.0,
     ) -> None:
         super().__init__()
         if ridge and kind != "kernel":
             raise UserError(f"{kind} interpolates; ridge is for kernel", where=f"{WHERE}.ridge")
+        if kernel != "gaussian" and kind != "kernel":
+            raise UserError(f"{kind} has no kernel", where=f"{WHERE}.kernel")
         self.kind = kind
-        self.c = c
+        self.kernel: Callable[[Tensor, Tensor], Tensor] = {
+            "gaussian": lambda u, v: gaussian_kernel(u.flatten(1), v.flatten(1), c),
+            "fc_ntk": fc_ntk,
+            "cntk_gap": cntk_gap,
+        }[kernel]
+        self.needs_images = kernel == "cntk_gap"
         self.ridge = ridge
+
+    def setup(self, context: Context) -> None:
+        """Refuse a kernel that does not fit the inputs.
+
+        Raises:
+            UserError: the kernel needs images and the inputs are none.
+        """
+        if self.needs_images and len(context.input_shape) != 3:
+            raise UserError("cntk_gap needs images", where=f"{WHERE}.kernel", hint='Use kernel = "fc_ntk".')
 
     def plan(self, run: Run) -> None:
         """Put the closed form in the place of the model, solve, evaluate and log.
@@ -67,7 +89,7 @@ class Interpolation(Method):
             UserError: no function of the kind passes through the training examples.
         """
         train = run.context.whole("train")
-        solution = self._closed_form(train.x.flatten(1).double(), run.context)
+        solution = self._closed_form(train.x.double(), run.context)
         # Not earlier: other methods set themselves up on the recipe's model.
         run.objective.model = solution
         if run.load_finished(STAGE, run.objective):
@@ -77,14 +99,16 @@ class Interpolation(Method):
         except NotInterpolable as error:
             raise UserError(str(error), where=WHERE) from error
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
+        run.measure(run.objective, train, end)
         run.evaluate(end, {f"interpolation/{name}": value for name, value in values.items()})
         run.finish_stage(STAGE, end, run.objective)
 
-    def _closed_form(self, inputs: Tensor, context: Context) -> TwoLayer | MinNorm | Kernel:
+    def _closed_form(self, x: Tensor, context: Context) -> TwoLayer | MinNorm | Kernel:
+        if self.kind == "kernel":
+            return Kernel(x, context.num_classes, self.kernel, self.ridge)
+        inputs = x.flatten(1)
         if self.kind == "min_norm":
             return MinNorm(inputs, context.num_classes)
-        if self.kind == "kernel":
-            return Kernel(inputs, context.num_classes, self.c, self.ridge)
         generator = torch.Generator().manual_seed(seed_of(context.seed, "interpolation"))
         direction = torch.randn(inputs.shape[1], generator=generator, dtype=torch.float64)
         return TwoLayer(inputs, direction.to(inputs.device), context.num_classes)
@@ -149,19 +173,25 @@ class MinNorm(nn.Module):
 
 
 class Kernel(nn.Module):
-    """k(x, X) alpha for the training inputs X."""
+    """k(x, X) alpha for the training inputs X, (n, ...)."""
 
-    def __init__(self, inputs: Tensor, num_classes: int, c: float, ridge: float) -> None:
+    def __init__(
+        self,
+        inputs: Tensor,
+        num_classes: int,
+        kernel: Callable[[Tensor, Tensor], Tensor],
+        ridge: float,
+    ) -> None:
         super().__init__()
         self.inputs = inputs
-        self.c = c
+        self.kernel = kernel
         self.ridge = ridge
         self.alpha = nn.Parameter(inputs.new_zeros(len(inputs), num_classes), requires_grad=False)
 
     def solve(self, labels: Tensor) -> dict[str, float]:
         """Fit one-hot labels; return what is logged."""
         targets = F.one_hot(labels, self.alpha.shape[1]).double()
-        self.alpha.copy_(kernel_weights(self.inputs, targets, self.c, self.ridge))
+        self.alpha.copy_(gram_weights(self.kernel(self.inputs, self.inputs), targets, self.ridge))
         fitted = torch.cat([self(part) for part in self.inputs.split(1024)])
         return {
             "max_error": float((fitted - targets).abs().max()),
@@ -171,7 +201,7 @@ class Kernel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (N, ...) to logits (N, num_classes)."""
-        return gaussian_kernel(x.flatten(1).double(), self.inputs, self.c) @ self.alpha
+        return self.kernel(x.double(), self.inputs) @ self.alpha
 
 
 build = Interpolation

@@ -23,6 +23,7 @@ class MLP(nn.Module):
             patrini2017 §5; `glorot_normal`: frankle2019 §4. A cosine head stays as it is.
         dropout: probability that a hidden unit is zeroed while training.
         batch_norm: normalise before each ReLU.
+        input_norm: batch norm of every input value.
     """
 
     def __init__(
@@ -34,10 +35,13 @@ class MLP(nn.Module):
         init: Literal["default", "kaiming_normal", "he_normal", "glorot_normal"] = "default",
         dropout: Rate = 0.0,
         batch_norm: bool = False,
+        input_norm: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         width = prod(input_shape)
+        if input_norm:
+            layers.append(nn.BatchNorm1d(width))
         for units in hidden:
             layers.append(nn.Linear(width, units))
             if batch_norm:

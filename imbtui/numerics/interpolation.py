@@ -73,7 +73,15 @@ def kernel_weights(X: Tensor, Y: Tensor, c: float, ridge: float = 0.0) -> Tensor
     Raises:
         NotInterpolable: the kernel matrix is singular in the precision of X.
     """
-    K = gaussian_kernel(X, X, c)
+    return gram_weights(gaussian_kernel(X, X, c), Y, ridge)
+
+
+def gram_weights(K: Tensor, Y: Tensor, ridge: float = 0.0) -> Tensor:
+    """Return alpha, (n, K), with (K + ridge I) alpha = Y, for a kernel matrix (n, n) that is used up.
+
+    Raises:
+        NotInterpolable: the matrix is singular in its precision.
+    """
     K.diagonal().add_(ridge)
     return _solve_positive(K, Y, "the kernel matrix is singular: inputs are equal or the kernel is too wide")
 

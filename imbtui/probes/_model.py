@@ -16,6 +16,9 @@ from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Context
 from imbtui.errors import UserError, did_you_mean
 
+AT_ONCE = 256
+"""Examples that a probe which needs much memory for each looks at together."""
+
 
 @contextmanager
 def evaluating(objective: nn.Module) -> Iterator[nn.Module]:
@@ -65,6 +68,12 @@ def require_examples(context: Context, name: str, *, where: str, hint: str = "")
             where=where,
             hint=hint or did_you_mean(name, list(context.examples)),
         )
+
+
+def first_examples(context: Context, name: str, limit: int) -> tuple[Tensor, Tensor]:
+    """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
+    whole = context.whole(name)
+    return whole.x[:limit].clone(), whole.y[:limit].clone()
 
 
 def require_linear(context: Context, *, where: str) -> None:
