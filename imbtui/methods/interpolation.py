@@ -99,7 +99,7 @@ class Interpolation(Method):
         except NotInterpolable as error:
             raise UserError(str(error), where=WHERE) from error
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
-        run.measure(run.objective, train, end)
+        run.measure(run.objective, train, {}, end)
         run.evaluate(end, {f"interpolation/{name}": value for name, value in values.items()})
         run.finish_stage(STAGE, end, run.objective)
 
