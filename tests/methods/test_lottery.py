@@ -75,14 +75,14 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
         seen.begins[stage] = {k: v.clone() for k, v in self.objective.model.state_dict().items()}
         fit(self, stage, **points)
 
-    def watched_measure(self: Run, objective: nn.Module, batch: Batch, t: Tick) -> None:
+    def watched_measure(self: Run, objective: nn.Module, batch: Batch, logs: Any, t: Tick) -> None:
         seen.batches.setdefault(t.stage, []).append(batch.index.tolist())
         (lottery,) = (m for m in self.objective.methods if m.plan is not None)
         for layer, mask in zip(lottery.layers, lottery.masks.buffers(), strict=True):
             seen.masked_steps += not bool(mask.all())
             seen.leaks += int(layer.weight[~mask].count_nonzero())
             seen.leaks += int(layer.weight.grad[~mask].count_nonzero())
-        measure(self, objective, batch, t)
+        measure(self, objective, batch, logs, t)
 
     monkeypatch.setattr(Run, "fit", watched_fit)
     monkeypatch.setattr(Run, "measure", watched_measure)
@@ -236,8 +236,8 @@ def test_they_stay_zero_whatever_else_moves_them(
         backward(self, loss)
         nudge(self)
 
-    def nudged_measure(self: Run, objective: nn.Module, batch: Batch, t: Tick) -> None:
-        watched(self, objective, batch, t)
+    def nudged_measure(self: Run, objective: nn.Module, batch: Batch, logs: Any, t: Tick) -> None:
+        watched(self, objective, batch, logs, t)
         if not t.last:
             nudge(self)
 
@@ -296,11 +296,11 @@ def test_the_rewind_stage_keeps_the_schedule_of_a_whole_level(
     rates: dict[str, list[float]] = {}
     save = Run.measure
 
-    def watched(self: Run, objective: nn.Module, batch: Batch, t: Tick) -> None:
+    def watched(self: Run, objective: nn.Module, batch: Batch, logs: Any, t: Tick) -> None:
         from imbtui.engine.optim import lr_at
 
         rates.setdefault(t.stage, []).append(lr_at(self.recipe.schedule, 1.0, t))
-        save(self, objective, batch, t)
+        save(self, objective, batch, logs, t)
 
     monkeypatch.setattr(Run, "measure", watched)
     (run,) = make_runs("methods.lottery.rewind='25%'", "schedule.name=cosine", toml=TOML)
@@ -461,10 +461,10 @@ from imbtui.paths import RunPaths
 from pathlib import Path
 
 measure = Run.measure
-def fatal(self, objective, batch, t):
+def fatal(self, objective, batch, logs, t):
     if t.stage == "level-5" and t.step == 7:
         os.kill(os.getpid(), signal.SIGKILL)
-    measure(self, objective, batch, t)
+    measure(self, objective, batch, logs, t)
 Run.measure = fatal
 session.train_run(RunPaths(Path(sys.argv[1])), attempt=1, stop_flag=[], provenance={})
 """
