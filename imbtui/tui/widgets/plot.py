@@ -107,6 +107,7 @@ class Plot(Widget):
 
     def on_resize(self, event: events.Resize) -> None:
         self._chart = None
+        self.refresh()  # it may have been painted in its new size with the chart of the old one
 
     @property
     def x_range(self) -> tuple[float, float]:
