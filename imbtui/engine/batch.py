@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ class Batch:
         clean_targets: labels before noise, (N,), of the type of `y`.
         is_corrupted: whether a corruption changed the example, (N,) bool.
         group: sub-population, (N,) int64, or None.
-        terms: the targets the loss is taken against with their coefficients; one entry `(y, 1.0)`
-            unless a method mixes labels.
+        terms: batches of N whose labels the loss of this batch's logits is taken against, each with its
+            coefficient; empty unless a method mixes labels: then this batch's own are meant.
     """
 
     x: Tensor
@@ -30,25 +30,22 @@ class Batch:
     clean_targets: Tensor
     is_corrupted: Tensor
     group: Tensor | None = None
-    terms: tuple[tuple[Tensor, float | Tensor], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.terms:
-            object.__setattr__(self, "terms", ((self.y, 1.0),))
+    terms: tuple[tuple[Batch, float | Tensor], ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def with_targets(self, y: Tensor) -> Batch:
-        """Return the batch with other labels and a single term."""
-        return replace(self, y=y, terms=((y, 1.0),))
+    def take(self, order: Tensor) -> Batch:
+        """Return the examples at positions `order` of the batch, (M,) int64, without terms."""
+        parts = {name: getattr(self, name)[order] for name in EACH}
+        return Batch(**parts, group=None if self.group is None else self.group[order])
+
+
+EACH = ("x", "y", "index", "clean_targets", "is_corrupted")
 
 
 def joined(batches: Sequence[Batch]) -> Batch:
-    """Return one or more batches as one, with a single term."""
-    parts = {
-        name: torch.cat([getattr(batch, name) for batch in batches])
-        for name in ("x", "y", "index", "clean_targets", "is_corrupted")
-    }
+    """Return one or more batches as one, without terms."""
+    parts = {name: torch.cat([getattr(batch, name) for batch in batches]) for name in EACH}
     groups = [batch.group for batch in batches if batch.group is not None]
     return Batch(**parts, group=torch.cat(groups) if groups else None)

@@ -17,6 +17,7 @@ from imbtui.engine.heads import draw_head_, make_head
 from imbtui.engine.log import MetricsLog
 from imbtui.engine.method import Context, MakeModel, Method
 from imbtui.engine.objective import Objective
+from imbtui.engine.pixels import PixelScale
 from imbtui.engine.run import Assembly, Run
 from imbtui.errors import UserError
 from imbtui.recipe import Recipe
@@ -125,6 +126,7 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
         epoch=lambda number: batches["train"].epoch(number),
         keep=keep,
+        pixels=_pixel_scale(recipe, data, device),
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:
@@ -148,6 +150,16 @@ def _make_loss(recipe: Recipe, data: PreparedData, counts: torch.Tensor) -> nn.M
         return make(counts, **recipe.loss.options)
     by_group = torch.from_numpy(group_counts(data)).to(counts.device)
     return make(counts, by_group, **recipe.loss.options)
+
+
+def _pixel_scale(recipe: Recipe, data: PreparedData, device: torch.device) -> PixelScale | None:
+    if recipe.augmentation.standardise:
+        return None
+    if not recipe.augmentation.normalise or data.mean is None or data.std is None:
+        return PixelScale()
+    dtype = torch.float64 if recipe.train.precision == "fp64" else torch.float32
+    mean, std = (torch.tensor(v, device=device, dtype=dtype)[:, None, None] for v in (data.mean, data.std))
+    return PixelScale(mean, std)
 
 
 def _batches(recipe: Recipe, data: PreparedData, examples: Examples, accelerator: Accelerator) -> Batches:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.examples import Examples
+from imbtui.engine.pixels import PixelScale
 from imbtui.engine.tick import Tick
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Context:
         epoch: training batches of the epoch of a number, augmented; this process's share. None where there
             is no run.
         keep: stores an artefact of the run by its file name; rank 0 does, the others only call it.
+        pixels: how inputs come from pixels; None where each image has a scale of its own.
         beside: further networks that methods train beside the model, by name; probes may compare.
     """
 
@@ -72,6 +74,7 @@ class Context:
     batches_of: Callable[[Examples], Iterable[Batch]] | None = None
     epoch: Callable[[int], Iterable[Batch]] | None = None
     keep: Callable[[str, bytes], None] = lambda name, content: None
+    pixels: PixelScale | None = field(default_factory=PixelScale)
     beside: dict[str, nn.Module] = field(default_factory=dict)
 
 

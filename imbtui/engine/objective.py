@@ -55,8 +55,7 @@ class Objective(nn.Module):
         # Products with transition matrices and log-sum-exps lose too much in half precision.
         with _full_precision(logits.device.type):
             parts = []
-            for targets, coefficient in batch.terms:
-                term = batch if targets is batch.y else batch.with_targets(targets)
+            for term, coefficient in batch.terms or ((batch, 1.0),):
                 losses = self.sample_losses(logits, term, t)
                 weights = self.sample_weights(term, losses, t)
                 reduced = reduce_losses(losses, weights, self.normalise)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 WHERE = "methods.interpolation"
 STAGE = "train"
+TAKES_STEPS = False
 
 
 class Interpolation(Method):

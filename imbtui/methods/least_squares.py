@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WHERE = "methods.least_squares"
 STAGE = "train"
+TAKES_STEPS = False
 TASKS = ("classification", "regression")
 REPLICATES = True
 SETTLED = 1e-10

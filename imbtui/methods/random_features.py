@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imbtui.engine.run import Run
 
 STAGE = "train"
+TAKES_STEPS = False
 
 
 class RandomFeatures(Method):

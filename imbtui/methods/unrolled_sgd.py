@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 WHERE = "methods.unrolled_sgd"
 STAGE = "train"
+TAKES_STEPS = False
 
 
 class UnrolledSgd(Method):

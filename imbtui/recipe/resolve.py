@@ -83,6 +83,7 @@ def resolve(
         resolved["train"] = train.model_copy(update={"epochs": DEFAULT_EPOCHS})
     recipe = check(schema.Recipe, resolved, where)
     _one_plan(recipe, where)
+    _steps(recipe, where)
     _one_task(recipe, where)
     _one_kind_of_input(recipe, where)
     _repeats(recipe, where)
@@ -155,6 +156,20 @@ def _one_plan(recipe: schema.Recipe, where: str) -> None:
     if len(planners) > 1:
         raise UserError(
             f'"{planners[0]}" and "{planners[1]}" both plan the stages of a run; only one method may',
+            where=f"{where}, methods",
+        )
+
+
+def _steps(recipe: schema.Recipe, where: str) -> None:
+    """Refuse methods that act in training steps beside one that does without these.
+
+    The module of the one says `NEEDS_STEPS = True`, that of the other `TAKES_STEPS = False`.
+    """
+    needing = [m.name for m in recipe.methods if plugins.literal("method", m.name, "NEEDS_STEPS", False)]
+    without = [m.name for m in recipe.methods if not plugins.literal("method", m.name, "TAKES_STEPS", True)]
+    if needing and without:
+        raise UserError(
+            f'"{needing[0]}" acts in training steps, and "{without[0]}" takes none that it could act in',
             where=f"{where}, methods",
         )
 
