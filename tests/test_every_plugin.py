@@ -134,6 +134,11 @@ def test_every_pair_of_methods(make_runs: MakeRuns, train: Train, pair: tuple[st
         with pytest.raises(UserError, match=f'"{pair[0]}" and "{pair[1]}" both plan'):
             make_runs(*assignments, toml=TOML)
         return
+    without_steps = [n for n in pair if not plugins.literal("method", n, "TAKES_STEPS", True)]
+    if without_steps and any(plugins.literal("method", name, "NEEDS_STEPS", False) for name in pair):
+        with pytest.raises(UserError, match=f'"{without_steps[0]}" takes none that it could act in'):
+            make_runs(*assignments, toml=TOML)
+        return
     if pair in REFUSED:
         (run,) = make_runs(*assignments, toml=TOML)
         assert REFUSED[pair] in train(run)["reason"]

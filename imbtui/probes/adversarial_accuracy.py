@@ -1,0 +1,120 @@
+"""Accuracy on inputs that were changed against the network: one gradient step, and several."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.method import Context, Probe
+from imbtui.engine.seeding import seed_of
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.numerics.adversarial import fgsm, pgd
+from imbtui.numerics.ensembles import predicted_classes
+from imbtui.option_types import Count, Positive
+from imbtui.probes._model import evaluating, require_examples
+
+WHERE = "probes.adversarial_accuracy"
+
+
+class AdversarialAccuracy(Probe):
+    """Accuracy under the fast gradient sign method and projected gradient descent (verma2019 §Metrics).
+
+    `clean`; `fgsm_0.1` and `pgd_0.1` for each `eps`. High accuracy under one step alone may only mean that
+    gradients are masked, so both are always measured; compare networks at similar `clean` accuracy. Units
+    are those of pixels, also where the recipe normalises.
+
+    Args:
+        eps: radii of the ball.
+        norm: its norm.
+        steps: of `pgd`.
+        step: length of its steps, in radii.
+        random_start: whether it begins at a random point of the ball.
+        bounds: smallest and largest value of a pixel; []: none.
+        split: the examples.
+    """
+
+    def __init__(
+        self,
+        *,
+        eps: list[Positive] = [0.03],  # noqa: B006  a recipe's default; never changed
+        norm: Literal["linf", "l2"] = "linf",
+        steps: Count = 10,
+        step: Positive = 0.2,
+        random_start: bool = False,
+        bounds: list[float] = [0.0, 1.0],  # noqa: B006  a recipe's default; never changed
+        split: Literal["val", "test", "train"] = "test",
+    ) -> None:
+        if bounds and (len(bounds) != 2 or bounds[0] >= bounds[1]):
+            raise UserError("bounds are two values, the smaller one first", where=f"{WHERE}.bounds")
+        self.eps = eps
+        self.norm: Literal["linf", "l2"] = norm
+        self.steps = steps
+        self.step = step
+        self.random_start = random_start
+        self.bounds = (bounds[0], bounds[1]) if bounds else None
+        self.split = split
+
+    def setup(self, context: Context) -> None:
+        """Remember the examples.
+
+        Raises:
+            UserError: the run has no such split, or each image has a scale of its own.
+        """
+        require_examples(context, self.split, where=f"{WHERE}.split")
+        if context.pixels is None:
+            raise UserError(
+                "inputs that are standardised image by image have no common unit of pixels",
+                where=WHERE,
+                hint="Use augmentation.normalise, or neither.",
+            )
+        self.context = context
+
+    def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
+        """Return the accuracies by name."""
+        with evaluating(objective) as model:
+            hits = sum(self._hits(model, b, t) for b in self.context.batches(self.split))
+        assert isinstance(hits, Tensor)
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(hits)
+        count, *correct = hits.tolist()
+        names = ["clean", *(f"{attack}_{eps:g}" for eps in self.eps for attack in ("fgsm", "pgd"))]
+        return {name: value / count for name, value in zip(names, correct, strict=True)}
+
+    def _hits(self, model: nn.Module, batch: Batch, t: Tick) -> Tensor:
+        """Return the number of examples, and how many are predicted correctly under each attack."""
+        scale = self.context.pixels
+        assert scale is not None
+
+        def logits_of(pixels: Tensor) -> Tensor:
+            logits = model(scale.inputs(pixels))
+            return logits.softmax(-1).mean(0).log() if logits.dim() == 3 else logits
+
+        pixels = scale.pixels(batch.x)
+        attacked = [pixels]
+        for eps in self.eps:
+            seed = seed_of(self.context.seed, WHERE, t.stage, t.step, int(batch.index[0]))
+            attacked.append(fgsm(logits_of, pixels, batch.y, eps=eps, norm=self.norm, bounds=self.bounds))
+            attacked.append(
+                pgd(
+                    logits_of,
+                    pixels,
+                    batch.y,
+                    eps=eps,
+                    step=self.step * eps,
+                    steps=self.steps,
+                    norm=self.norm,
+                    random_start=self.random_start,
+                    bounds=self.bounds,
+                    generator=torch.Generator(pixels.device).manual_seed(seed),
+                )
+            )
+        hits = [(predicted_classes(logits_of(x)) == batch.y).sum() for x in attacked]
+        return torch.stack([torch.full_like(hits[0], len(batch)), *hits])
+
+
+build = AdversarialAccuracy
