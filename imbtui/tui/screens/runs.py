@@ -415,7 +415,7 @@ class Runs(Screen[None]):
         self._table.focus()
 
     def _say(self, sentence: str) -> None:
-        self.query_one("#said", Static).update(sentence, layout=False)
+        self.query_one("#said", Static).update(sentence)
 
     def _complain(self, sentence: str) -> None:
         if sentence != self._complaint:
