@@ -53,7 +53,8 @@ class Preview(Vertical):
     @staticmethod
     def runs_of(group: Group) -> list[str]:
         """Return the ids of the runs whose curves are drawn for a group: an arm's seeds."""
-        return [row["id"] for row in _by_seed(group)[: len(braille.PATTERNS)]] if group.level else []
+        newest = {row.get("seed", 0): row["id"] for row in reversed(_by_seed(group))}
+        return [newest[seed] for seed in sorted(newest)[: len(braille.PATTERNS)]] if group.level else []
 
     def show_group(self, group: Group, curves: Mapping[str, Curves]) -> None:
         """Show a group of runs: its spread, a line for each seed, and each seed's number.

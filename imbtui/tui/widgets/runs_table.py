@@ -294,7 +294,7 @@ class RunsTable(RunLines):
         if group is not None:
             return self._of_group(group, row, column, width, style)
         if column.key == "name" and self.grouped:
-            return [Segment(cell(f"      {say.name(row)}", width), style(column.style))]
+            return [Segment(cell(f"      {printable(row['id'])[:6]}", width), style(column.style))]
         return super().cells(row, column, width, style)
 
     def _of_group(

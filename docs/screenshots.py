@@ -1,0 +1,66 @@
+"""The pictures of the README, from real runs: `python docs/screenshots.py RUNS`.
+
+RUNS is a runs folder in which the quick start has run: `imbtui run quickstart --runs RUNS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from imbtui.paths import RunsPaths
+from imbtui.tui.app import ImbtuiApp
+
+HERE = Path(__file__).absolute().parent
+SIZE = (116, 32)
+PATIENCE = 60.0  # seconds
+
+# Name of the picture, keys to press from home, and a text that shows when it is ready.
+SHOTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("runs", ("down", "p"), "⠤⠤⠤⠤ test"),
+    ("groups", ("v", "down", "enter", "p"), "seed 2"),
+    ("curves", ("enter", "left", *["left"] * 20), "epoch"),
+    ("classes", ("enter", "2", "h"), "confusion, per cent"),
+    ("system", ("enter", "5"), "memory of the process"),
+    ("new-run", ("n",), "9 runs"),
+    ("form", ("n", *"quickstart", "enter"), "9 runs: 3 arms"),
+)
+
+
+def text_of(app: ImbtuiApp) -> str:
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def take(runs: RunsPaths, name: str, keys: tuple[str, ...], ready: str) -> None:
+    """Write one picture."""
+    runs.view.unlink(missing_ok=True)
+    app = ImbtuiApp(runs)
+    async with app.run_test(size=SIZE) as pilot:
+        deadline = time.monotonic() + PATIENCE
+        while not app.live.listed:
+            await pilot.pause(0.05)
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause(0.2)
+        while ready not in text_of(app):
+            if time.monotonic() > deadline:
+                raise SystemExit(f'{name}: "{ready}" did not show\n{text_of(app)}')
+            await pilot.pause(0.05)
+        await pilot.pause(0.5)
+        (HERE / f"{name}.svg").write_text(app.export_screenshot(title="imbtui"), encoding="utf-8")
+
+
+def main() -> None:
+    runs = RunsPaths(Path(sys.argv[1]).absolute())
+    os.chdir(runs.root.parent)  # so that the pictures name no folder of this machine
+    for name, keys, ready in SHOTS:
+        asyncio.run(take(runs, name, keys, ready))
+        print(HERE / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main()
