@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from imbtui.errors import UserError, did_you_mean
 
 INPUT, FEATURES = "input", "features"
-TRUNKS = ("body", "blocks")
+TRUNKS = ("body", "blocks", "layers")
 """What models call the module whose children follow each other."""
 
 Change = Callable[[Tensor], Tensor]
@@ -35,14 +35,15 @@ class Place:
 def places_in(model: nn.Module) -> dict[str, list[Place]]:
     """Return the named places of a model in forward order, one for each network that it is made of.
 
-    `input`: what enters the model. `layer1`, `layer2`, ...: a linear or convolution layer, after the
-    activation, norm, pooling and dropout that follow it. `block1`, ...: a block of several layers, such as a
-    residual block. `stage1`, ...: the last block before one that changes size or channels. `features`: what
-    enters the head. Models need not list them: layers are the children of a module called `body` or `blocks`
-    that have weights.
+    `input`: what enters the model; of tokens, which cannot be mixed, their embeddings. `layer1`, `layer2`,
+    ...: a linear or convolution layer, after the activation, norm, pooling and dropout that follow it.
+    `block1`, ...: a block of several layers, such as a residual block. `stage1`, ...: of blocks with
+    convolutions, the last before one that changes size or channels. `features`: what enters the head. Models
+    need not list them: layers are the children with weights of a module called `body`, `blocks` or `layers`.
     """
-    places = {INPUT: [Place(model, "entering")]}
     named = list(model.named_modules())
+    embeddings = [Place(module) for _, module in named if isinstance(module, nn.Embedding)]
+    places = {INPUT: embeddings or [Place(model, "entering")]}
     for name, module in named:
         if name.rpartition(".")[2] in TRUNKS and not _within_trunk(name):
             for key, place in _trunk(module).items():
@@ -56,15 +57,17 @@ def places_in(model: nn.Module) -> dict[str, list[Place]]:
 def chosen_places(model: nn.Module, names: Sequence[str], *, where: str) -> dict[str, list[Place]]:
     """Return the places of these names; without any the input and the first two hidden ones.
 
-    The first two are the ends of stages in a network of blocks, else of layers (verma2019 §Algorithm).
+    These are the ends of stages (verma2019 §Algorithm), of blocks where there are no stages, of layers where
+    there are no blocks, or the features where there are no layers either.
 
     Raises:
         UserError: the model has no place of a name.
     """
     places = places_in(model)
     if not names:
-        kind = "stage" if "stage1" in places else "layer"
-        names = [name for name in (INPUT, f"{kind}1", f"{kind}2") if name in places]
+        kind = next((k for k in ("stage", "block", "layer") if f"{k}1" in places), None)
+        hidden = (FEATURES,) if kind is None else (f"{kind}1", f"{kind}2")
+        names = [name for name in (INPUT, *hidden) if name in places]
     for name in names:
         if name not in places:
             hint = did_you_mean(name, list(places))
@@ -87,10 +90,12 @@ def _trunk(trunk: nn.Module) -> dict[str, Place]:
             layers.append(child)
             ended = False
         elif any(parameter.dim() > 1 for parameter in child.parameters()):
-            if not stages or _changes_shape(child):
+            convolutions = [m for m in child.modules() if isinstance(m, nn.Conv2d)]
+            if convolutions and (not stages or _changes_shape(convolutions)):
                 stages.append(child)
+            elif convolutions:
+                stages[-1] = child
             blocks.append(child)
-            stages[-1] = child
             ended = True
         elif not (ended or isinstance(child, nn.Flatten)):
             layers[-1] = child
@@ -101,11 +106,9 @@ def _trunk(trunk: nn.Module) -> dict[str, Place]:
     }
 
 
-def _changes_shape(block: nn.Module) -> bool:
-    convolution = next((m for m in block.modules() if isinstance(m, nn.Conv2d)), None)
-    if convolution is None:
-        return False
-    return convolution.stride != (1, 1) or convolution.in_channels != convolution.out_channels
+def _changes_shape(convolutions: Sequence[nn.Conv2d]) -> bool:
+    strided = any(convolution.stride != (1, 1) for convolution in convolutions)
+    return strided or convolutions[0].in_channels != convolutions[-1].out_channels
 
 
 @contextmanager

@@ -36,10 +36,10 @@ class ManifoldMixup(Method):
     then free to vary only in the others.
 
     Args:
-        layers: where to mix. `input`; `layer1`, ...: after a linear or convolution layer and what follows
-            it; `block1`, ...: after a block; `stage1`, ...: after the last block of a stage; `features`: in
-            front of the head. []: `input` and the first two stages, or the first two layers where there are
-            none.
+        layers: where to mix. `input` (of tokens, their embeddings); `layer1`, ...: after a linear or
+            convolution layer and what follows it; `block1`, ...: after a block; `stage1`, ...: after the last
+            block of a stage; `features`: in front of the head. []: `input` and the first two stages, or else
+            blocks, or else layers.
         alpha: of the Beta distribution; 0 mixes nothing. The paper has 2 for hidden layers on CIFAR, 6 with
             all layers, 1 for inputs.
     """

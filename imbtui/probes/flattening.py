@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.layers import INPUT, chosen_places, places_in, states_at
+from imbtui.engine.layers import FEATURES, chosen_places, places_in, states_at
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
@@ -26,7 +26,7 @@ class Flattening(Probe):
     values shrink with the norm of the states, so prefer the ratios, and look at layers that were mixed.
 
     Args:
-        layers: as in the method `manifold_mixup`; []: every `layer`, or every `stage` where there are some.
+        layers: as in the method `manifold_mixup`; []: every stage, or else block, or else layer.
         examples: a split, or further examples that the data set has for probes.
         most: so many of them, drawn with the run's seed; left out: all. States of images are large.
     """
@@ -91,8 +91,8 @@ def summary(states: Tensor, targets: Tensor) -> dict[str, float]:
 
 def _every_layer(model: nn.Module) -> list[str]:
     places = places_in(model)
-    kind = "stage" if "stage1" in places else "layer"
-    return [name for name in places if name.startswith(kind)] or [INPUT]
+    kind = next((k for k in ("stage", "block", "layer") if f"{k}1" in places), FEATURES)
+    return [name for name in places if name.startswith(kind)]
 
 
 build = Flattening

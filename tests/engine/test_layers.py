@@ -11,25 +11,35 @@ from imbtui.engine.heads import make_head
 from imbtui.engine.layers import changing, chosen_places, places_in, states_at
 from imbtui.errors import UserError
 
+SHALLOW = {"linear", "circular_cnn"}
+
 
 def network(name: str, **options: object) -> nn.Module:
     torch.manual_seed(0)
     make = plugins.load("model", name)
+    if of_tokens(name):
+        return make((3,), lambda width: make_head("linear", width, 10), 7, **options).eval()
     return make((3, 32, 32), lambda width: make_head("linear", width, 10), **options).eval()
 
 
-@pytest.mark.parametrize("name", [n for n in plugins.names("model") if n != "linear"])
+def of_tokens(name: str) -> bool:
+    return plugins.literal("model", name, "INPUTS") == "tokens"
+
+
+@pytest.mark.parametrize("name", plugins.names("model"))
 def test_every_model_has_places_that_states_pass_through_in_order(name: str) -> None:
-    model = network(name)
+    small = {"wide_resnet": {"depth": 10, "widen": 1}, "resnet18k": {"width": 4}}
+    model = network(name, **small.get(name, {}))
     places = places_in(model)
     assert next(iter(places)) == "input"
     assert list(places)[-1] == "features"
     hidden = [n for n in places if n.rstrip("0123456789") in ("layer", "block", "stage")]
-    assert {"layer1", "stage1"} & set(hidden)
-    x = torch.rand(2, 3, 32, 32)
+    assert ({"layer1", "block1"} & set(hidden)) or name in SHALLOW
+    x = torch.ones(2, 3, dtype=torch.int64) if of_tokens(name) else torch.rand(2, 3, 32, 32)
     with torch.no_grad():
         states = dict(zip(places, states_at(model, [p[0] for p in places.values()], x), strict=True))
-    assert torch.equal(states["input"], x)
+    assert states["input"].is_floating_point()
+    assert torch.equal(states["input"], x) or of_tokens(name)
     assert all(len(state) == 2 for state in states.values())
     kinds = [n for n in hidden if n.startswith("stage")]
     sizes = [states[n].shape[2:].numel() for n in kinds]
@@ -60,7 +70,8 @@ def test_layers_of_an_mlp_end_after_what_follows_them() -> None:
 def test_what_is_mixed_where_nothing_is_said() -> None:
     assert list(chosen_places(network("mlp"), [], where="w")) == ["input", "layer1", "layer2"]
     assert list(chosen_places(network("resnet18k", width=2), [], where="w")) == ["input", "stage1", "stage2"]
-    assert list(chosen_places(network("linear"), [], where="w")) == ["input"]
+    assert list(chosen_places(network("transformer"), [], where="w")) == ["input", "block1", "block2"]
+    assert list(chosen_places(network("linear"), [], where="w")) == ["input", "features"]
     with pytest.raises(UserError, match='no layer "layer9"') as raised:
         chosen_places(network("mlp"), ["layer9"], where="methods.manifold_mixup.layers")
     assert "Did you mean" in str(raised.value.hint)

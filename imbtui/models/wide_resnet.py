@@ -1,0 +1,59 @@
+"""Wide ResNet for small images: three pre-activation stages whose channels are multiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imbtui.models.preact_resnet_cifar import PreActBlock
+from imbtui.numerics.init import kaiming_normal_
+from imbtui.option_types import Count
+
+
+class WideResNet(nn.Module):
+    """WRN-depth-widen: stages of (depth - 4) / 6 blocks with 16, 32 and 64 channels, times `widen`.
+
+    Batch norm and ReLU once more before global average pooling. Kaiming-normal weights but for a cosine head.
+    WRN-28-10 has 36,479,194 parameters with 3 input channels, 10 classes and a linear head.
+
+    Args:
+        input_shape: shape of one image, (C, H, W).
+        make_head: makes the last layer for a feature width.
+        depth: layers with weights, shortcuts among them.
+        widen: by how much.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, ...],
+        make_head: Callable[[int], nn.Module],
+        *,
+        depth: Literal[10, 16, 22, 28, 40] = 28,
+        widen: Count = 10,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
+        blocks: list[nn.Module] = []
+        channels = 16
+        for planes, stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
+            for number in range((depth - 4) // 6):
+                blocks.append(PreActBlock(channels, planes, stride if number == 0 else 1))
+                channels = planes
+        self.blocks = nn.Sequential(*blocks)
+        self.norm = nn.BatchNorm2d(channels)
+        self.head = make_head(channels)
+        kaiming_normal_(self)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to features (N, 64 widen)."""
+        return F.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, C, H, W) to logits (N, num_classes)."""
+        return self.head(self.features(x))
+
+
+build = WideResNet
