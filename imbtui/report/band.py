@@ -51,9 +51,9 @@ def mean_band(curves: Sequence[Curve]) -> Band:
     columns = [[y[i] for i in kept] if same else _along(positions, x, y) for x, y in there]
     mean, low, high = [], [], []
     for values in zip(*columns, strict=True):
-        found = [value for value in values if value is not None]
+        found = values if same else [value for value in values if value is not None]
         centre = math.fsum(found) / len(found)
-        spread = math.fsum((value - centre) ** 2 for value in found)
+        spread = math.fsum([(value - centre) ** 2 for value in found])
         reach = math.sqrt(spread / (len(found) - 1)) if len(found) > 1 else 0.0
         mean.append(centre)
         low.append(centre - reach)

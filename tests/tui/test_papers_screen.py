@@ -64,7 +64,7 @@ async def test_the_sixteen_with_verdict_and_numbers(
         mine = rows["cao2019"]
         assert (mine["verdict"], mine["runs"]) == ("not run", "5 of 6 runs, 1 to come")
         assert mine["reported"] == "0.770†" and mine["measured"].startswith("0.692 ±")
-        assert rows["zhang2017"]["runs"] == "no recipe yet"
+        assert rows["zhang2017"]["runs"] == "no recipe"
         table.select("cao2019")
         await wait(pilot, lambda: "Label-Distribution-Aware" in shown(pilot))
         assert "0.770†" in shown(pilot) and "not run" in shown(pilot)
@@ -181,3 +181,18 @@ async def test_a_paper_without_recipes_and_one_with_a_broken_one_say_so(
         assert "broken" in shown(pilot)
         await pilot.press("r")
         await wait(pilot, lambda: any("not valid TOML" in n.message for n in app._notifications))
+
+
+@pytest.mark.parametrize("keys", [("w",), ("c",), ("P",), ("P", "down", "down", "enter")])
+async def test_a_terminal_that_becomes_tiny_and_large_again_is_no_trouble(
+    runs: RunsPaths, study: list[RunPaths], library: Path, opened: Any, wait: Any, shown: Any, keys: Any
+) -> None:
+    async with opened(runs) as (app, pilot):
+        await pilot.press(*keys)
+        await wait(pilot, lambda: app.live.machine is not None)
+        for size in ((40, 10), (200, 50), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            lines = shown(pilot).splitlines()
+            assert len(lines) == size[1] and "? help" in lines[-1]
+        assert app.is_running

@@ -74,7 +74,7 @@ class PaperScreen(ChartScreen):
     app: ImbtuiApp
     DEFAULT_CSS = """
     PaperScreen > #claim { height: auto; max-height: 4; padding: 0 2; background: $surface; }
-    PaperScreen > VerdictTable { height: auto; max-height: 7; }
+    PaperScreen > VerdictTable { height: auto; max-height: 30%; }
     PaperScreen Lines { padding: 0 1; }
     """
     AUTO_FOCUS = "VerdictTable"
@@ -138,9 +138,11 @@ class PaperScreen(ChartScreen):
 
     def on_paper_read(self, message: PaperRead) -> None:
         self._reading = False
-        self._seen = message
+        first, self._seen = self._seen is None, message
         table = self.query_one(VerdictTable)
         table.show([_row(study) for study in message.report.studies])
+        if first:
+            table.select(_likeliest(message.report))
         self._show_study()
         if self._again:
             self._read()
@@ -220,6 +222,12 @@ def read_paper(app: ImbtuiApp, slug: str) -> PaperRead:
             with contextlib.suppress(UserError):  # recorded by another version
                 main[str(record["study"])] = expression.parse(str(claim.get("metric"))).references[0].name
     return PaperRead(report, groups, main)
+
+
+def _likeliest(report: PaperReport) -> str:
+    """Return the study that one most likely came for: the one run last, else the quick one."""
+    submitted = [study for study in report.studies if study.variant]
+    return max(submitted, key=lambda s: s.last_run).name if submitted else f"{report.paper.slug}/quick"
 
 
 def _row(study: StudyReport) -> Row:

@@ -63,7 +63,7 @@ class Papers(Screen[None]):
 
     app: ImbtuiApp
     DEFAULT_CSS = """
-    Papers > VerdictTable { height: auto; max-height: 18; }
+    Papers > VerdictTable { height: auto; max-height: 75%; }
     Papers > Lines { height: 1fr; padding: 0 2; border-top: solid $foreground 15%; }
     """
     AUTO_FOCUS = "VerdictTable"
@@ -191,7 +191,7 @@ def _row(report: PaperReport) -> Row:
         "gist": report.paper.gist,
         "verdict": report.verdict if report.studies else "–",
         "held": report.held or "–",
-        "runs": report.progress,
+        "runs": report.progress if report.studies else "no recipe",
         "reported": number.reported_text() if number else "–",
         "measured": number.measured.text() if number and number.measured else "–",
         "of": number.of if number else "",
