@@ -18,7 +18,7 @@ from imbtui.recipe import load_study
 MakeRuns = Callable[..., list[RunPaths]]
 Train = Callable[..., dict[str, Any]]
 
-# A run that pruned the network below, of which its masks and rewound weights are left.
+# A run that pruned the network below, of which its masks, rewound weights and last checkpoint are left.
 TICKETS = Path(__file__).parent / "fixtures" / "tickets"
 # Values for options without a default; a plug-in whose options all have defaults needs no entry.
 REQUIRED: dict[str, str] = {
@@ -27,6 +27,7 @@ REQUIRED: dict[str, str] = {
     "corruptions.subset": "{n = 100}",
     "methods.lottery": "{rounds = 1}",
     "methods.ticket": f"{{run = '{TICKETS}', exclude = ['head']}}",
+    "methods.pretrained": f"{{run = '{TICKETS}'}}",
     "methods.group_dro": '{by = "class"}',
     "methods.dynamic_weights": "{start_epoch = 0}",
     "methods.one_step": '{ratio = "network"}',
@@ -57,6 +58,7 @@ SURROUNDINGS: dict[str, list[str]] = {
 # Pairs of which one method puts something else in the place of the network that the other one needs.
 REFUSED = {
     ("random_features", "ticket"): "Use the model of",
+    ("random_features", "pretrained"): "changed the network's layers",
     ("random_features", "ensemble"): "List ensemble first",
     ("ensemble", "least_squares"): "no method that changes the head",
     ("least_squares", "ensemble"): "no method that changes the head",

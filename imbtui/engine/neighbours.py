@@ -14,17 +14,21 @@ from imbtui.paths import RunPaths
 from imbtui.recipe.read import read_resolved
 
 
-def find_run(runs: Path | None, name: str, *, where: str) -> RunPaths:
-    """Return a run by its id, by the start of one, or by the path of its folder.
+def find_run(runs: Path | None, name: str, *, where: str, seed: int) -> RunPaths:
+    """Return a run by its id, by the start of one, by study and arm, or by the path of its folder.
 
     Args:
         runs: the folder of runs to look in.
-        name: what the user wrote.
+        name: what the user wrote; `STUDY:ARM` means the newest finished run of that arm with the same seed.
         where: the recipe's key, for messages.
+        seed: that of the run which asks.
 
     Raises:
         UserError: there is none, or several begin like this.
     """
+    study, colon, arm = name.partition(":")
+    if colon and not Path(name).is_dir():
+        return _of_arm(runs, study, arm, where=where, seed=seed)
     if "/" in name:
         path = Path(name).expanduser()
         if not path.is_dir():
@@ -45,6 +49,46 @@ def find_run(runs: Path | None, name: str, *, where: str) -> RunPaths:
     return RunPaths(runs / matching[0])
 
 
+def _of_arm(runs: Path | None, study: str, arm: str, *, where: str, seed: int) -> RunPaths:
+    """Return the newest finished run of an arm of a study with this seed."""
+    found: list[tuple[str, str]] = []
+    for folder in [] if runs is None else runs.iterdir():
+        run = RunPaths(folder)
+        submitted, result = files.read_json(run.submit), files.read_json(run.result)
+        if not isinstance(submitted, dict) or not isinstance(result, dict):
+            continue
+        meant = [submitted.get(key) for key in ("study", "arm", "seed")] == [study, arm, seed]
+        if meant and result.get("state") == "finished":
+            found.append((str(submitted.get("created")), run.id))
+    if runs is None or not found:
+        raise UserError(
+            f'no finished run of the arm "{arm}" of {study} has seed {seed}',
+            where=where,
+            hint=f"Run it first, in the same folder of runs: imbtui run {study} --seeds {seed}.",
+        )
+    return RunPaths(runs / max(found)[1])
+
+
+def final_weights(run: RunPaths, device: torch.device, *, where: str) -> dict[str, torch.Tensor]:
+    """Return parameters and buffers of the network that another run ended with, by name.
+
+    Args:
+        run: that run; it has finished a stage.
+        device: where they are wanted.
+        where: the recipe's key, for messages.
+
+    Raises:
+        UserError: the run has finished no stage.
+    """
+    stages = sorted(run.checkpoints.glob("stage-*.pt"), key=lambda path: path.stat().st_mtime_ns)
+    if not stages:
+        raise UserError(f"the run {run.id} has not finished", where=where)
+    checkpoints = Checkpoints(run.checkpoints, writes=False, device=device, every=None)
+    state = checkpoints.finished(stages[-1].stem.removeprefix("stage-"))
+    assert state is not None
+    return {k.removeprefix("model."): v for k, v in state["objective"].items() if k.startswith("model.")}
+
+
 def load_network(
     run: RunPaths, input_shape: tuple[int, ...], device: torch.device, *, where: str, vocabulary: int = 0
 ) -> nn.Module:
@@ -62,19 +106,14 @@ def load_network(
     """
     from imbtui.engine.build import network
 
-    stages = sorted(run.checkpoints.glob("stage-*.pt"), key=lambda path: path.stat().st_mtime_ns)
+    weights = final_weights(run, device, where=where)
     about = files.read_json(run.env)
-    if not stages or not isinstance(about, dict):
-        raise UserError(f"the run {run.id} has not finished", where=where)
+    if not isinstance(about, dict):
+        raise UserError(f"{run.env} is missing or damaged", where=where)
     recipe = read_resolved(run.recipe)
-    model = network(recipe, input_shape, len(about["class_counts"]) or 1, vocabulary=vocabulary)
-    state = Checkpoints(run.checkpoints, writes=False, device=device, every=None).finished(
-        stages[-1].stem.removeprefix("stage-")
-    )
-    assert state is not None
-    of_model = {k.removeprefix("model."): v for k, v in state["objective"].items() if k.startswith("model.")}
+    model = network(recipe, input_shape, len(about["class_counts"]) or 1)
     try:
-        model.load_state_dict(of_model)
+        model.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(
             f"the network that {run.id} kept has other layers than its recipe gives for these inputs",

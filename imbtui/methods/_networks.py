@@ -28,7 +28,8 @@ def networks_in(model: nn.Module, template: nn.Module, *, where: str) -> list[nn
     ]
     if not found:
         raise UserError(
-            "the weights cannot be drawn anew: another method has changed the network's layers", where=where
+            "the recipe's own weights cannot be set: another method has changed the network's layers",
+            where=where,
         )
     return found
 

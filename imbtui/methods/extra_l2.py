@@ -11,7 +11,6 @@ from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Context, Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
-from imbtui.methods._heads import heads_in
 from imbtui.option_types import NonNegative
 
 TASKS = ("classification", "regression")
@@ -29,24 +28,31 @@ class ExtraL2(Method):
         self.strength = strength
 
     def setup(self, context: Context) -> None:
-        """Remember the model.
-
-        Raises:
-            UserError: it has no linear or cosine head.
-        """
-        if not heads_in(context.model):
-            raise UserError("the model has no linear or cosine head", where="methods.extra_l2")
+        """Remember where the model will be."""
         self.context = context
 
     def penalty(self, batch: Batch, logits: Tensor, t: Tick) -> Tensor | None:
-        """Return the penalty, a scalar: the mean over heads where the network has been multiplied."""
+        """Return the penalty, a scalar: the mean over heads where the network has been multiplied.
+
+        Raises:
+            UserError: the model has no linear or cosine head.
+        """
         penalties = [extra_l2_penalty(head.weight, self.strength) for head in self._heads]
         return functools.reduce(Tensor.add, penalties) / len(penalties)
 
     @functools.cached_property
     def _heads(self) -> list[CosineHead | nn.Linear]:
         # Looked up at the first step, when all methods have changed what they change.
-        return heads_in(self.context.model)
+        heads = heads_in(self.context.model)
+        if not heads:
+            raise UserError("the model has no linear or cosine head", where="methods.extra_l2")
+        return heads
+
+
+def heads_in(model: nn.Module) -> list[CosineHead | nn.Linear]:
+    """Return every layer called `head`: one, or one for each copy that a method has made of the network."""
+    heads = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "head"]
+    return [head for head in heads if isinstance(head, CosineHead | nn.Linear)]
 
 
 def extra_l2_penalty(weight: Tensor, strength: float) -> Tensor:

@@ -27,7 +27,8 @@ class Ticket(Masked):
     one that other methods have multiplied, every copy starts from the ticket.
 
     Args:
-        run: that run: its id, the start of one (in the same folder of runs), or the path of its folder.
+        run: that run: its id, the start of one (in the same folder of runs), the path of its folder, or
+            `STUDY:ARM`: the finished run of that arm with this run's seed.
         stage: stage whose masks are meant, such as `level-6` or `level-6-random_mask`; left out: its last
             level.
         start: `rewound`: what the run rewound to. `drawn`: this run's own initial weights; the masks alone
@@ -57,7 +58,7 @@ class Ticket(Masked):
         Raises:
             UserError: the run, the stage or a layer is not there, or the shapes of one differ.
         """
-        folder = find_run(context.runs, self.run, where=f"{WHERE}.run").artifacts
+        folder = find_run(context.runs, self.run, where=f"{WHERE}.run", seed=context.seed).artifacts
         masks = self._wanted(_read(folder / masks_file(self._chosen_stage(folder))))
         rewound = _read(folder / REWOUND)
         for entry in self.exclude:

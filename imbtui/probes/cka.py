@@ -41,8 +41,8 @@ class CKA(Probe):
 
     Args:
         against: `self`: the layers of the network among each other; `twin`: the network that the method
-            `twin` trains beside it; else another run by its id, the start of one or the path of its folder:
-            its stored activations, or its network as it ended.
+            `twin` trains beside it; else another run by its id, the start of one, the path of its folder or
+            as `STUDY:ARM` with the same seed: its stored activations, or its network as it ended.
         layers: names of modules; []: all linear and convolution layers and the head, but the first one.
         examples: a split, or further examples that the data set has for probes.
         most: so many of them, drawn with the run's seed; left out: all.
@@ -107,7 +107,7 @@ class CKA(Probe):
 
     def _find_other(self, context: Context) -> None:
         where = f"{WHERE}.against"
-        run = find_run(context.runs, self.against, where=where)
+        run = find_run(context.runs, self.against, where=where, seed=context.seed)
         kept = run.artifacts / ACTIVATIONS
         if kept.is_file():
             try:

@@ -118,3 +118,69 @@ def test_the_twin_becomes_what_plain_cross_entropy_makes_of_the_network(
 def test_a_probe_that_wants_a_twin_says_so(make_runs: MakeRuns, train: Train) -> None:
     (run,) = make_runs("probes.cka.against=twin", toml=TOML)
     assert 'Add the method "twin"' in train(run)["reason"]
+
+
+OTHERS = ["dataset.protocol=stratified", "dataset.n_test=300"]
+
+
+def begins_with(make_runs: MakeRuns, train: Train, *assignments: str, name: str) -> dict[str, torch.Tensor]:
+    """The model's state after no more than a step so small that it moves nothing."""
+    (run,) = make_runs("train.steps=1", "optimizer.lr=1e-30", *assignments, *OTHERS, toml=TOML, name=name)
+    result = train(run)
+    assert result["state"] == "finished", result["reason"]
+    return end_of(run)
+
+
+def test_fine_tuning_starts_from_the_other_runs_weights(make_runs: MakeRuns, train: Train) -> None:
+    """kornblith2021 §4: on a task with other classes, with a head of its own."""
+    (source,) = make_runs(toml=TOML, name="source")
+    assert train(source)["state"] == "finished"
+    theirs = end_of(source)
+    fresh = begins_with(make_runs, train, name="fresh")
+    by_name = {"id": source.id, "folder": str(source.root)}
+    for name, run in by_name.items():
+        tuned = begins_with(make_runs, train, f"methods.pretrained.run={run}", name=name)
+        for layer in ("model.body.1.weight", "model.body.1.bias"):
+            torch.testing.assert_close(tuned[layer], theirs[layer])
+        torch.testing.assert_close(tuned["model.head.weight"], fresh["model.head.weight"])
+
+
+def test_an_arm_is_found_by_study_label_and_seed(make_runs: MakeRuns, train: Train) -> None:
+    arms = (
+        "[[arms]]\nlabel = 'softmax'\n[[arms]]\nlabel = 'smooth'\nset = { 'loss.name' = 'label_smoothing' }\n"
+    )
+    seeds = "seeds = [0, 1]\n"
+    sources = make_runs(toml=f"{seeds}{TOML}{arms}", name="source")
+    wanted = next(run for run in sources if "smooth-s1" in run.id)
+    options = ["methods.pretrained.run=source:smooth", "train.steps=1", *OTHERS]
+    asking = make_runs(*options, toml=f"{seeds}{TOML}", name="asking")[1]
+    early = train(asking)
+    assert early["state"] == "failed"
+    assert 'no finished run of the arm "smooth" of source has seed 1' in early["reason"]
+    assert "imbtui run source --seeds 1" in early["reason"]
+
+    for run in sources:
+        assert train(run)["state"] == "finished"
+    again = make_runs(*options, "optimizer.lr=1e-30", toml=f"{seeds}{TOML}", name="again")[1]
+    result = train(again)
+    assert result["state"] == "finished", result["reason"]
+    torch.testing.assert_close(end_of(again)["model.body.1.weight"], end_of(wanted)["model.body.1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("assignments", "reason"),
+    [
+        (["model.hidden=[17]"], '"body.1.weight" is not of the same shape'),
+        (["methods.pretrained.exclude=['body.9']"], 'the model has no layer "body.9"'),
+        (["methods.pretrained.exclude=[]"], '"head.weight" is not of the same shape'),
+    ],
+)
+def test_weights_that_do_not_fit(
+    make_runs: MakeRuns, train: Train, assignments: list[str], reason: str
+) -> None:
+    (source,) = make_runs(toml=TOML, name="source")
+    (unfinished,) = make_runs(f"methods.pretrained.run={source.id}", *OTHERS, toml=TOML, name="early")
+    assert "has not finished" in train(unfinished)["reason"]
+    assert train(source)["state"] == "finished"
+    (run,) = make_runs(f"methods.pretrained.run={source.id}", *assignments, *OTHERS, toml=TOML, name="late")
+    assert reason in train(run)["reason"]

@@ -57,7 +57,7 @@ def test_the_quick_study_is_that_of_the_specification() -> None:
     check_claims(study.record())
 
 
-@pytest.mark.parametrize("name", ["cifar10-halves", "cifar100", "imagenet"])
+@pytest.mark.parametrize("name", ["cifar10-halves", "cifar10-halves-fine-tuned", "cifar100", "imagenet"])
 def test_the_other_studies_can_be_judged(name: str) -> None:
     study = load_study(f"kornblith2021/{name}")
     assert not study.warnings
