@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from imbtui.numerics.adversarial import steepest
+
 LAST_LR = 0.01
 """Length of the last step's gradient; the first one's is 1."""
 
@@ -73,14 +75,14 @@ def decoupled_attack(
             logits = model(change)
             loss = F.cross_entropy(logits, targets, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, change, retain_graph=True)
-            gradient = _never_zero(gradient, logits, targets, change, generator)
+            gradient = _instead(gradient, logits, targets, change)
         adversarial = logits.argmax(1) != targets
         size = delta.flatten(1).norm(dim=1)
         better = adversarial & (size < best_norms)
         best_norms = size.where(better, best_norms)
         best = delta.where(better.view(shape), best)
         lr = LAST_LR + (1 - LAST_LR) * (1 + math.cos(math.pi * step / steps)) / 2
-        delta = delta + lr * gradient / gradient.flatten(1).norm(dim=1).view(shape)
+        delta = delta + lr * steepest(gradient, "l2", generator)
         norms = norms * torch.where(adversarial, 1 - gamma, 1 + gamma)
         length = delta.flatten(1).norm(dim=1).clamp_min(torch.finfo(x.dtype).tiny)
         delta = delta * (norms / length).view(shape)
@@ -98,16 +100,12 @@ def _within(x: Tensor, bounds: Sequence[float], levels: int) -> Tensor:
     return ((x - low) / unit).round() * unit + low
 
 
-def _never_zero(
-    gradient: Tensor, logits: Tensor, targets: Tensor, x: Tensor, generator: torch.Generator | None
-) -> Tensor:
-    """Return the gradients with those that vanish replaced."""
-    zero = gradient.flatten(1).norm(dim=1) == 0
+def _instead(gradient: Tensor, logits: Tensor, targets: Tensor, x: Tensor) -> Tensor:
+    """Return the gradients with those that vanish replaced by the margin's."""
+    zero = ~gradient.flatten(1).any(1)
     if not bool(zero.any()):
         return gradient
     own = F.one_hot(targets, logits.shape[1]).bool()
     margin = logits.masked_fill(own, -math.inf).amax(1) - logits[own]
-    (instead,) = torch.autograd.grad(margin.sum(), x)
-    flat = (instead.flatten(1).norm(dim=1) == 0).view(-1, *[1] * (x.dim() - 1))
-    noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
-    return torch.where(zero.view(flat.shape), torch.where(flat, noise, instead), gradient)
+    (of_margin,) = torch.autograd.grad(margin.sum(), x)
+    return torch.where(zero.view(-1, *[1] * (x.dim() - 1)), of_margin, gradient)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Context
+from imbtui.engine.pixels import PixelScale
 from imbtui.errors import UserError, did_you_mean
+from imbtui.numerics.ensembles import joint_logits
 
 AT_ONCE = 256
 """Examples that a probe which needs much memory for each looks at together."""
@@ -74,6 +76,30 @@ def first_examples(context: Context, name: str, limit: int) -> tuple[Tensor, Ten
     """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
     whole = context.whole(name)
     return whole.x[:limit].clone(), whole.y[:limit].clone()
+
+
+def require_pixels(context: Context, *, where: str) -> PixelScale:
+    """Return how inputs come from pixels.
+
+    Raises:
+        UserError: each image has a scale of its own.
+    """
+    if context.pixels is None:
+        raise UserError(
+            "inputs that are standardised image by image have no common unit of pixels",
+            where=where,
+            hint="Use augmentation.normalise, or neither.",
+        )
+    return context.pixels
+
+
+def from_pixels(model: nn.Module, scale: PixelScale) -> Callable[[Tensor], Tensor]:
+    """Return the map from pixels (N, ...) to logits (N, K); of members, the logits of their mean."""
+
+    def logits_of(pixels: Tensor) -> Tensor:
+        return joint_logits(model(scale.inputs(pixels)))
+
+    return logits_of
 
 
 def require_linear(context: Context, *, where: str) -> None:

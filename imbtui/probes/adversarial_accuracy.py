@@ -16,7 +16,7 @@ from imbtui.errors import UserError
 from imbtui.numerics.adversarial import fgsm, pgd
 from imbtui.numerics.ensembles import predicted_classes
 from imbtui.option_types import Count, Positive
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, from_pixels, require_examples, require_pixels
 
 WHERE = "probes.adversarial_accuracy"
 
@@ -66,12 +66,7 @@ class AdversarialAccuracy(Probe):
             UserError: the run has no such split, or each image has a scale of its own.
         """
         require_examples(context, self.split, where=f"{WHERE}.split")
-        if context.pixels is None:
-            raise UserError(
-                "inputs that are standardised image by image have no common unit of pixels",
-                where=WHERE,
-                hint="Use augmentation.normalise, or neither.",
-            )
+        self.scale = require_pixels(context, where=WHERE)
         self.context = context
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
@@ -87,14 +82,8 @@ class AdversarialAccuracy(Probe):
 
     def _hits(self, model: nn.Module, batch: Batch, t: Tick) -> Tensor:
         """Return the number of examples, and how many are predicted correctly under each attack."""
-        scale = self.context.pixels
-        assert scale is not None
-
-        def logits_of(pixels: Tensor) -> Tensor:
-            logits = model(scale.inputs(pixels))
-            return logits.softmax(-1).mean(0).log() if logits.dim() == 3 else logits
-
-        pixels = scale.pixels(batch.x)
+        logits_of = from_pixels(model, self.scale)
+        pixels = self.scale.pixels(batch.x)
         attacked = [pixels]
         for eps in self.eps:
             seed = seed_of(self.context.seed, WHERE, t.stage, t.step, int(batch.index[0]))

@@ -16,7 +16,14 @@ from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.minimal_attack import decoupled_attack
 from imbtui.option_types import Count, NonNegativeInt, Positive, Rate
-from imbtui.probes._model import AT_ONCE, evaluating, first_examples, require_examples
+from imbtui.probes._model import (
+    AT_ONCE,
+    evaluating,
+    first_examples,
+    from_pixels,
+    require_examples,
+    require_pixels,
+)
 
 WHERE = "probes.minimal_attack"
 
@@ -26,7 +33,8 @@ class MinimalAttackProbe(Probe):
 
     `l2`: mean over the examples for which one was found; `success`: their share (an attack that fails
     looks like robustness); `scaled`: `l2` times the square root of the number of input values, which a
-    shift-invariant network of one dot on grey keeps near 1.
+    shift-invariant network of one dot on grey keeps near 1. Units are those of pixels, also where the
+    recipe normalises.
 
     Args:
         split: the examples.
@@ -34,7 +42,7 @@ class MinimalAttackProbe(Probe):
         steps: of the search.
         gamma: relative change of the norm in a step.
         initial_norm: the first norm.
-        bounds: smallest and largest value of an input, such as [0, 1]; none: any.
+        bounds: smallest and largest value of a pixel, such as [0, 1]; none: any.
         levels: values between the bounds that are distinguished; 0: all. Released code has 256, which
             puts a floor under small distances.
     """
@@ -69,21 +77,26 @@ class MinimalAttackProbe(Probe):
         """Make sure that the split is there.
 
         Raises:
-            UserError: it is not.
+            UserError: it is not, or each image has a scale of its own.
         """
         require_examples(context, self.split, where=f"{WHERE}.split")
         self.context = context
         # The same ones on every process.
-        self.x, self.targets = first_examples(context, self.split, self.limit)
+        x, self.targets = first_examples(context, self.split, self.limit)
+        self.scale = require_pixels(context, where=WHERE)
+        self.pixels = self.scale.pixels(x)
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""
         device = self.context.device
         generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.stage, t.step))
         with evaluating(objective) as model:
+            logits_of = from_pixels(model, self.scale)
             norms = [
-                self.attack(model, x, targets, generator=generator).norms
-                for x, targets in zip(self.x.split(AT_ONCE), self.targets.split(AT_ONCE), strict=True)
+                self.attack(logits_of, pixels, targets, generator=generator).norms
+                for pixels, targets in zip(
+                    self.pixels.split(AT_ONCE), self.targets.split(AT_ONCE), strict=True
+                )
             ]
         lengths = torch.cat(norms).double()
         reached = lengths[lengths.isfinite()]

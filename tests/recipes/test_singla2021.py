@@ -32,7 +32,7 @@ MEASURED = {
 }
 
 
-@pytest.mark.parametrize("name", ["quick", "dots"])
+@pytest.mark.parametrize("name", ["quick", "dots", "fc-cnn", "padding"])
 def test_a_study_has_one_digest_a_run(name: str) -> None:
     study = load_study(f"singla2021/{name}")
     assert len({run.digest for run in study.runs}) == len(study.runs)
