@@ -396,7 +396,7 @@ class Live:
 
     def beat(self) -> None:
         """Look once, in a thread, unless the look before is still under way."""
-        if self._busy:
+        if self._busy or not self._app.screen_stack:  # without screens the dashboard is being left
             return
         self._busy, self._again = True, False
         sweep, self._sweep = self._sweep, False

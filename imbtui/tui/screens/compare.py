@@ -119,8 +119,6 @@ class Compare(ChartScreen):
         self._seen: Compared | None = None
         self._ids = frozenset(ids)
         self._states: object = None
-        self._reading = False
-        self._again = False
 
     def compose(self) -> ComposeResult:
         yield Head("Compare", self._wanted.study[0])
@@ -142,11 +140,6 @@ class Compare(ChartScreen):
 
     # What the poller says
 
-    def on_machine_seen(self) -> None:
-        head = self.query_one(Head)
-        head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
-
     def on_runs_changed(self) -> None:
         """Compare anew when one of the runs is in another state, or the study has other runs."""
         study, variant = self._wanted.study
@@ -158,19 +151,13 @@ class Compare(ChartScreen):
         ]
         if states != self._states:
             self._states = states
-            self._read()
+            self.read()
 
     def on_rows_arrived(self, message: RowsArrived) -> None:
         if message.run_id in self._ids:
             self._show_curves()
 
-    def _read(self) -> None:
-        self._again = self._reading
-        if not self._reading:
-            self._reading = True
-            self.run_worker(self._read_it, thread=True, group="read", exit_on_error=False)
-
-    def _read_it(self) -> None:
+    def read_in_thread(self) -> None:
         try:
             self.post_message(make(self.app, self._wanted))
         except (OSError, TimeoutError) as error:
@@ -178,9 +165,7 @@ class Compare(ChartScreen):
             self.post_message(Compared(self._wanted, None, {}))
 
     def on_compared(self, message: Compared) -> None:
-        self._reading = False
-        if self._again:
-            self._read()
+        self.was_read()
         self._seen = message
         found = message.comparison
         self._ids = frozenset(i for group in found.groups for i in group.ids) if found else self._ids
@@ -248,7 +233,7 @@ class Compare(ChartScreen):
 
     def _change(self, **changes: Any) -> None:
         self._wanted = replace(self._wanted, **changes)
-        self._read()
+        self.read()
 
     def action_baseline(self) -> None:
         row = self.query_one(Table).row

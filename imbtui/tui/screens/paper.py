@@ -90,8 +90,6 @@ class PaperScreen(ChartScreen):
         super().__init__()
         self.paper = BY_SLUG[slug]
         self._seen: PaperRead | None = None
-        self._reading = False
-        self._again = False
         self._ids: frozenset[str] = frozenset()
 
     def compose(self) -> ComposeResult:
@@ -103,7 +101,7 @@ class PaperScreen(ChartScreen):
 
     def on_screen_resume(self) -> None:
         self.on_machine_seen()
-        self._read()
+        self.read()
         self.app.live.poke()
 
     def wants(self) -> Wants:
@@ -112,40 +110,28 @@ class PaperScreen(ChartScreen):
 
     # What the poller says
 
-    def on_machine_seen(self) -> None:
-        head = self.query_one(Head)
-        head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
-
     def on_runs_changed(self) -> None:
-        self._read()
+        self.read()
 
     def on_rows_arrived(self, message: RowsArrived) -> None:
         if message.run_id in self._ids:
             self._show_figure()
 
-    def _read(self) -> None:
-        self._again = self._reading
-        if not self._reading:
-            self._reading = True
-            self.run_worker(self._read_it, thread=True, group="read", exit_on_error=False)
-
-    def _read_it(self) -> None:
+    def read_in_thread(self) -> None:
         try:
             self.post_message(read_paper(self.app, self.paper.slug))
         except (OSError, TimeoutError) as error:
             self.app.say([(f"this paper cannot be read: {error}", "error")])
+            self.app.call_from_thread(self.was_read)
 
     def on_paper_read(self, message: PaperRead) -> None:
-        self._reading = False
+        self.was_read()
         first, self._seen = self._seen is None, message
         table = self.query_one(VerdictTable)
         table.show([_row(study) for study in message.report.studies])
         if first:
             table.select(_likeliest(message.report))
         self._show_study()
-        if self._again:
-            self._read()
 
     # The recipe under the cursor
 

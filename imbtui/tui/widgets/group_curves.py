@@ -18,6 +18,7 @@ from imbtui.report.groups import Group
 from imbtui.tui.curves import FIRST_FAMILIES, SPLITS, Curves, family
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, time_unit
+from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
 
@@ -184,6 +185,32 @@ class ChartScreen(Screen[None]):
             tooltip="Smooth less.",
         ),
     ]
+
+    app: ImbtuiApp
+    _reading = False
+    _again = False
+
+    def read_in_thread(self) -> None:
+        """Put together what the screen shows and post it."""
+        raise NotImplementedError
+
+    def read(self) -> None:
+        """Put together anew what the screen shows, unless that is under way; then once more after it."""
+        self._again = self._reading
+        if not self._reading:
+            self._reading = True
+            self.run_worker(self.read_in_thread, thread=True, group="read", exit_on_error=False)
+
+    def was_read(self) -> None:
+        """What was put together has arrived."""
+        self._reading = False
+        if self._again:
+            self.read()
+
+    def on_machine_seen(self) -> None:
+        head = self.query_one(Head)
+        head.machine(self.app.live.machine)
+        head.runs(self.app.live.rows)
 
     def action_tab(self, number: int) -> None:
         """Show a pane."""
