@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import shutil
 import struct
 import subprocess
@@ -31,14 +30,9 @@ class Terminal:
         self._socket = f"imbtui-test-{os.getpid()}"
         self._tmux("kill-server", check=False)
         given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
-        size = ("-x", "80", "-y", "24")
-        self._session = ("-f", "/dev/null", "new-session", "-d", *size, *given, "-c", str(folder), command)
-        self._tmux(*self._session)
-
-    def again(self) -> None:
-        """Start the program once more, in a terminal of its own."""
-        self._tmux("kill-server", check=False)
-        self._tmux(*self._session)
+        self._tmux(
+            "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", *given, "-c", str(folder), command
+        )
 
     def _tmux(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -156,57 +150,3 @@ def test_five_knobs_each_change_a_run_and_quitting_leaves_the_runs_alone(
         time.sleep(0.1)
         views = [store.read(runs.run(view.id)) for view in views]
     assert {view.state for view in views} <= {"queued", "running", "finished"}
-
-
-LONG = """
-title = "two long runs"
-seeds = [0, 1]
-[dataset]
-name = "digits"
-protocol = "long_tail"
-[model]
-name = "mlp"
-hidden = [64]
-[train]
-epochs = 4000
-evaluate_every = 5
-threads = 1
-"""
-
-
-def epoch_shown(screen: str) -> int:
-    found = re.search(r"epoch (\d+) of 4000", screen)
-    return int(found[1]) if found else -1
-
-
-def test_a_curve_moves_runs_outlive_the_screen_and_are_stopped_and_compared(
-    tmp_path: Path, runs: RunsPaths, terminal: Terminal
-) -> None:
-    (tmp_path / "recipes").mkdir()
-    (tmp_path / "recipes" / "long.toml").write_text(LONG)
-    terminal.wait(lambda screen: "No runs here yet" in screen)
-    terminal.press("n")
-    terminal.wait(lambda screen: "quickstart " in screen)
-    terminal.type("long")
-    terminal.wait(lambda screen: "two long runs" in screen)
-    terminal.press("Enter")
-    terminal.wait(lambda screen: "2 runs" in screen)
-    terminal.press("C-l")
-    terminal.wait(lambda screen: "running" in screen and "bal.acc" in screen)
-    terminal.type("/state == running")
-    terminal.press("Enter", "Enter")
-    first = epoch_shown(terminal.wait(lambda screen: epoch_shown(screen) > 0 and "1 Curves" in screen))
-    terminal.wait(lambda screen: epoch_shown(screen) > first + 10)
-    terminal.press("Escape", "q")
-    terminal.wait(lambda screen: "left with 0" in screen)
-
-    terminal.again()
-    screen = terminal.wait(lambda screen: "of 2 runs" in screen and "Esc clears" in screen)
-    assert "state == running" in screen  # the view is as it was left, and a run still runs
-    terminal.press("x")
-    terminal.wait(lambda screen: "Stop" in screen and "(y)" in screen)
-    terminal.press("y")
-    terminal.press("Escape")
-    terminal.wait(lambda screen: "stopped" in screen)
-    terminal.press("g", "Space", "Space", "c")
-    terminal.wait(lambda screen: "seed" in screen and "Compare" in screen)

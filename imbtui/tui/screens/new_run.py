@@ -120,6 +120,8 @@ class NewRun(Screen[None]):
         listed = self.query_one(OptionList)
         listed.clear_options()
         shown = [one for one in self._recipes if all(word in _searched(one) for word in words)]
+        # A name that begins with what was typed comes before texts that merely hold it.
+        shown.sort(key=lambda one: bool(words) and not one.name.lower().startswith(words[0]))
         listed.add_options(Option(_prompt(one), id=one.name) for one in shown)
         if shown:
             listed.highlighted = 0
