@@ -1,4 +1,4 @@
-"""The last layer of every classifier: linear, linear with batch norm, or cosine to one direction a class."""
+"""The last layer of every classifier: linear, with batch norm, cosine to a direction a class, one score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HEADS = ("linear", "cosine", "batch_norm")
+from imbtui.errors import UserError
+
+HEADS = ("linear", "cosine", "batch_norm", "binary")
 SHORTEST = 1e-6
 """Vectors are divided by their norm, or by this where it is smaller (kornblith2021 §2)."""
 
@@ -73,6 +75,23 @@ class CosineHead(nn.Module):
         return cosine_logits(features, self.weight, self.bias, self.temperature, as_released=as_released)
 
 
+class BinaryHead(nn.Module):
+    """One score z for two classes: the logits (0, z), whose cross-entropy is the sigmoid's of z.
+
+    Args:
+        in_features: width of the feature.
+        dropout: probability that a feature is dropped while training.
+    """
+
+    def __init__(self, in_features: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.score = _linear(in_features, 1, dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, in_features) to logits (N, 2)."""
+        return F.pad(self.score(features), (1, 0))
+
+
 def cosine_logits(
     features: Tensor, weight: Tensor, bias: Tensor | None, temperature: float, *, as_released: bool = False
 ) -> Tensor:
@@ -109,21 +128,31 @@ def make_head(
 
     Args:
         kind: `linear` (torch's default init); `cosine`; `batch_norm`: linear, then batch norm of each
-            output, for losses of unbounded outputs (patrini2017 §2.3).
+            output, for losses of unbounded outputs (patrini2017 §2.3); `binary`: one score for two classes.
         in_features: width of the feature.
         num_classes: number of classes.
         dropout: probability that a feature is dropped while training.
         temperature, bias, compat: of a cosine head.
+
+    Raises:
+        UserError: a binary head for other than two classes.
     """
+    if kind == "binary":
+        if num_classes != 2:
+            raise UserError(
+                f"a binary head tells two classes apart, and there are {num_classes}", where="model.head"
+            )
+        return BinaryHead(in_features, dropout=dropout)
     if kind == "cosine":
         return CosineHead(
             in_features, num_classes, temperature=temperature, bias=bias, compat=compat, dropout=dropout
         )
-    if dropout:
-        linear: nn.Linear = LinearHead(in_features, num_classes, dropout=dropout)
-    else:
-        linear = nn.Linear(in_features, num_classes)
+    linear = _linear(in_features, num_classes, dropout)
     return nn.Sequential(linear, nn.BatchNorm1d(num_classes)) if kind == "batch_norm" else linear
+
+
+def _linear(in_features: int, outputs: int, dropout: float) -> nn.Linear:
+    return LinearHead(in_features, outputs, dropout=dropout) if dropout else nn.Linear(in_features, outputs)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Fully connected network with ReLU."""
+"""Fully connected network with ReLU or leaky ReLU."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imbtui.option_types import Count, Rate
 
 
 class MLP(nn.Module):
-    """Linear, (batch norm,) ReLU, (dropout) for every hidden layer, then the head; images are flattened.
+    """Linear, (batch norm,) activation, (dropout) for every hidden layer, then the head; images flat.
 
     Args:
         input_shape: shape of one input, (C, H, W) or (D,).
@@ -22,8 +22,9 @@ class MLP(nn.Module):
         init: `default`: torch's; `kaiming_normal`: cao2019 §4; `he_normal`: the same with zero biases,
             patrini2017 §5; `glorot_normal`: frankle2019 §4. A cosine head stays as it is.
         dropout: probability that a hidden unit is zeroed while training.
-        batch_norm: normalise before each ReLU.
+        batch_norm: normalise before each activation.
         input_norm: batch norm of every input value.
+        activation: `leaky_relu` passes a hundredth of what is below 0.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class MLP(nn.Module):
         dropout: Rate = 0.0,
         batch_norm: bool = False,
         input_norm: bool = False,
+        activation: Literal["relu", "leaky_relu"] = "relu",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
@@ -46,7 +48,7 @@ class MLP(nn.Module):
             layers.append(nn.Linear(width, units))
             if batch_norm:
                 layers.append(nn.BatchNorm1d(units))
-            layers.append(nn.ReLU())
+            layers.append(nn.ReLU() if activation == "relu" else nn.LeakyReLU(0.01))
             if dropout:
                 layers.append(nn.Dropout(dropout))
             width = units

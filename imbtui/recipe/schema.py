@@ -77,7 +77,7 @@ class Model(Plugin):
             not normalised and the bias is divided by the temperature too.
     """
 
-    head: Literal["linear", "cosine", "batch_norm"] = "linear"
+    head: Literal["linear", "cosine", "batch_norm", "binary"] = "linear"
     head_std: Positive | None = None
     head_dropout: Rate = 0.0
     head_temperature: Positive = 1.0

@@ -119,3 +119,18 @@ def test_options_of_the_head_outlive_another_model(
 ) -> None:
     (run,) = make_runs("model.name=linear", "model.head_std=0.05")
     assert "head_std = 0.05" in run.recipe.read_text()
+
+
+def test_a_binary_head_is_one_score_for_two_classes() -> None:
+    """Cross-entropy of the logits (0, z) is the sigmoid cross-entropy of z."""
+    head = make_head("binary", 2, 2).double()
+    logits = head(FEATURES)
+    (score,) = logits[:, 1:].T
+    assert logits[:, 0].tolist() == [0.0, 0.0]
+    targets = torch.tensor([0, 1])
+    torch.testing.assert_close(
+        F.cross_entropy(logits, targets), F.binary_cross_entropy_with_logits(score, targets.double())
+    )
+    assert make_head("binary", 4, 2, dropout=0.5)(torch.ones(3, 4)).shape == (3, 2)
+    with pytest.raises(UserError, match="two classes apart, and there are 3"):
+        make_head("binary", 2, 3)
