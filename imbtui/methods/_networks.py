@@ -34,6 +34,26 @@ def networks_in(model: nn.Module, template: nn.Module, *, where: str) -> list[nn
     return found
 
 
+def independent_networks(context: Context, number: int, *, where: str) -> list[nn.Module]:
+    """Return the run's network and further ones of the recipe, each drawn by a seed of its own.
+
+    Args:
+        number: how many in all.
+        where: the method that trains them side by side, for the error.
+
+    Raises:
+        UserError: a method before this one has changed the network.
+    """
+    drawn = [context.make_model(seed_of(context.seed, "member", n)) for n in range(1, number)]
+    if type(context.model) is not type(context.make_model(context.seed)):
+        raise UserError(
+            "another method has changed the network before its copies are made",
+            where=where,
+            hint=f"List {where.rpartition('.')[2]} first.",
+        )
+    return [context.model, *drawn]
+
+
 def draw_anew(model: nn.Module, context: Context, seed: int, *, where: str) -> None:
     """Give the recipe's networks inside `model` the initial weights of another seed, in place.
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.method import Context, Method
-from imbtui.engine.seeding import seed_of
-from imbtui.errors import UserError
+from imbtui.methods._networks import independent_networks
 from imbtui.option_types import Count
 
 
@@ -31,15 +30,7 @@ class Ensemble(Method):
         Raises:
             UserError: a method before this one has changed the network.
         """
-        drawn = [context.make_model(seed_of(context.seed, "member", n)) for n in range(1, self.members)]
-        fresh = context.make_model(context.seed)
-        if type(context.model) is not type(fresh):
-            raise UserError(
-                "another method has changed the network before its copies are made",
-                where="methods.ensemble",
-                hint="List ensemble first.",
-            )
-        context.model = Members([context.model, *drawn])
+        context.model = Members(independent_networks(context, self.members, where="methods.ensemble"))
 
 
 class Members(nn.Module):
