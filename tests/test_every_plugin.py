@@ -47,6 +47,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "early_stop": ["dataset.n_val=300"],
     "noisy_error": ["corruptions.label_noise.rate=0.2"],
     "linear_probe": ["dataset.protocol=transfer"],
+    "nearest_neighbours": ["dataset.protocol=transfer"],
     "plurality": ["methods.ensemble=true"],
     "model_selection": ["dataset.name=collages", "methods.diversity=true"],
     "separator": [*GAUSSIAN, "model.name=linear"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -11,16 +10,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from imbtui import paths
 from imbtui.engine.batch import Batch
-from imbtui.engine.data import load_splits
-from imbtui.engine.examples import Examples
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
-from imbtui.errors import UserError, did_you_mean
+from imbtui.errors import UserError
 from imbtui.option_types import Positive, Rate
-from imbtui.probes._model import evaluating, features_and_logits, head_of, is_main, require_examples
+from imbtui.probes._model import is_main
+from imbtui.probes._transfer import OtherTask, accuracies
 
 WHERE = "probes.linear_probe"
 IMPORTS = ("sklearn.linear_model", "sklearn.model_selection")
@@ -79,73 +76,25 @@ class LinearProbe(Probe):
         Raises:
             UserError: it is not there, its images have another shape, or the model has no head.
         """
-        if head_of(context.model) is None:
-            raise UserError("the model has no linear or cosine head", where=WHERE)
-        if self.dataset is None:
-            for key, name in (("train", self.train), ("test", self.test)):
-                require_examples(context, name, where=f"{WHERE}.{key}", hint=self._hint(context))
-            self.labelled, self.unseen = context.examples[self.train], context.examples[self.test]
-        else:
-            self.labelled, self.unseen = self._elsewhere(context, self.dataset)
-        if len(np.unique(self.labelled.targets)) < 2:
-            raise UserError("the labelled examples are all of one class", where=f"{WHERE}.train")
-        self.context = context
-
-    def _hint(self, context: Context) -> str:
-        known = [name for name in context.examples if name != "train"]
-        return f"It has {', '.join(known)}; or name another data set: probes.linear_probe.dataset."
-
-    def _elsewhere(self, context: Context, name: str) -> tuple[Examples, Examples]:
-        splits = load_splits(
-            name, self.dataset_options, paths.data_root(), seed=context.seed, where=f"{WHERE}.dataset"
-        )
-        known = {"train": splits.train, "test": splits.test, **splits.extra}
-        if splits.val is not None:
-            known["val"] = splits.val
-        chosen = []
-        for key, part in (("train", self.train), ("test", self.test)):
-            if part not in known:
-                raise UserError(
-                    f'the data set "{name}" has no examples "{part}"',
-                    where=f"{WHERE}.{key}",
-                    hint=did_you_mean(part, list(known)),
-                )
-            chosen.append(known[part])
-            own, other = context.examples["train"].x.shape[1:], known[part].x.shape[1:]
-            if own != other:
-                raise UserError(
-                    f'images of "{name}" are {_shape(other)} and those of the run {_shape(own)}',
-                    where=f"{WHERE}.dataset",
-                )
-        return chosen[0], chosen[1]
+        self.seed = context.seed
+        self.task = OtherTask(context, self.train, self.test, self.dataset, self.dataset_options, where=WHERE)
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""
         if not is_main():
             return {}
-        assert self.context.batches_of is not None
-        with evaluating(objective) as model:
-            x, y = _features(model, self.context.batches_of(self.labelled))
-            test_x, test_y = _features(model, self.context.batches_of(self.unseen))
-        x, test_x = scaled(x, test_x, self.features)
-        if self.choose == "test":
-            fits = [(c, fit(x, y, c)) for c in self.inverse_strengths]
-        else:
-            fits = [(c := self._chosen(x, y), fit(x, y, c))]
-        strength, best = max(fits, key=lambda pair: float(np.mean(pair[1].predict(test_x) == test_y)))
-        right = best.predict(test_x) == test_y
-        by_class = [float(right[test_y == label].mean()) for label in np.unique(test_y)]
-        return {
-            "accuracy": float(right.mean()),
-            "balanced_accuracy": float(np.mean(by_class)),
-            "inverse_strength": strength,
-        }
+        (labelled, y), (unseen, unseen_y) = self.task.features(objective)
+        x, unseen_x = scaled(labelled, unseen, self.features)
+        strengths = self.inverse_strengths if self.choose == "test" else [self._chosen(x, y)]
+        fits = [(strength, fit(x, y, strength).predict(unseen_x)) for strength in strengths]
+        strength, predicted = max(fits, key=lambda found: float(np.mean(found[1] == unseen_y)))
+        return {**accuracies(predicted, unseen_y), "inverse_strength": strength}
 
     def _chosen(self, x: Array, y: NDArray[np.int64]) -> float:
         """Return the C with the best accuracy on a stratified share of the labelled examples."""
         from sklearn.model_selection import train_test_split
 
-        seed = seed_of(self.context.seed, "linear probe") % 2**32
+        seed = seed_of(self.seed, "linear probe") % 2**32
         try:
             own_x, held_x, own_y, held_y = train_test_split(
                 x, y, test_size=self.validation, stratify=y, random_state=seed
@@ -185,16 +134,6 @@ def scaled(train: Tensor, test: Tensor, way: str) -> tuple[Array, Array]:
         deviation = torch.where(deviation > 0, deviation, 1.0)
         train, test = (train - mean) / deviation, (test - mean) / deviation
     return train.numpy(), test.numpy()
-
-
-def _features(model: nn.Module, batches: Iterable[Batch]) -> tuple[Tensor, NDArray[np.int64]]:
-    """Return features (N, D) float64 on the CPU and labels (N,)."""
-    pairs = [(features_and_logits(model, b.x)[0].double().cpu(), b.y.cpu()) for b in batches]
-    return torch.cat([f for f, _ in pairs]), torch.cat([y for _, y in pairs]).numpy()
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "files"
 
 
 build = LinearProbe

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 
 from imbtui.datasets.digits import Digits
 from imbtui.engine.examples import Examples
@@ -19,6 +20,7 @@ from imbtui.numerics.cka import linear_cka
 from imbtui.numerics.class_separation import class_separation, direction_sums
 from imbtui.paths import RunPaths
 from imbtui.probes.linear_probe import scaled
+from imbtui.probes.nearest_neighbours import vote
 
 MakeRuns = Callable[..., list[RunPaths]]
 Train = Callable[..., dict[str, Any]]
@@ -113,6 +115,31 @@ def test_other_data_sets_by_name(make_runs: MakeRuns, train: Train) -> None:
     assert metrics["linear_probe/accuracy"] == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.parametrize("neighbours", [1, 4])
+def test_nearest_neighbours(make_runs: MakeRuns, train: Train, neighbours: int) -> None:
+    """kornblith2021 §4: one neighbour is scikit-learn's; distinct features have no ties."""
+    wide = ["model.hidden=[64]", "train.steps=5"]
+    run, metrics = trained(make_runs, train, f"probes.nearest_neighbours.neighbours={neighbours}", *wide)
+    extra = Digits(protocol="transfer", pixels="symmetric").load(run.root, split_seed=0).extra
+    few, rest = extra["transfer_train"], extra["transfer_test"]
+    x, unseen = features_of(run, few.x).double(), features_of(run, rest.x).double()
+    if neighbours == 1:
+        classifier = KNeighborsClassifier(1, metric="cosine").fit(x, few.targets)
+        expected = classifier.score(unseen, rest.targets)
+    else:
+        expected = float((vote(x, few.targets, unseen, neighbours) == rest.targets).mean())
+    assert metrics["nearest_neighbours/accuracy"] == pytest.approx(expected, abs=3e-3)
+
+
+def test_ties_of_a_vote_go_to_the_nearer() -> None:
+    labelled = torch.tensor([[1.0, 0.0], [0.9, 0.5], [0.0, 1.0], [-0.2, 1.0]])
+    labels = np.array([0, 0, 1, 1])
+    unseen = torch.tensor([[2.0, 0.1], [0.1, 7.0], [0.0, 0.0]])
+    assert vote(labelled, labels, unseen, 4).tolist()[:2] == [0, 1]
+    assert vote(labelled, labels, unseen, 1).tolist()[:2] == [0, 1]
+    assert vote(labelled, np.array([0, 1, 1, 1]), unseen[:1], 4).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     ("assignments", "reason"),
     [
@@ -124,6 +151,7 @@ def test_other_data_sets_by_name(make_runs: MakeRuns, train: Train) -> None:
         ),
         (["probes.linear_probe.dataset=toy_sinc"], "no examples"),
         (["probes.linear_probe.validation=0.001"], "cannot be set aside"),
+        (["probes.nearest_neighbours.neighbours=51"], "51 neighbours are asked of 50"),
         (["probes.cka.against=nobody"], 'there is no run "nobody"'),
         (["probes.cka.layers=['body.33']"], 'no layer "body.33"'),
         (["probes.cka.most=3"], "at least 4 examples"),
