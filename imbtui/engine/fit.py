@@ -61,7 +61,7 @@ def fit(
         optimizer.zero_grad()
         run.prepare_probes(objective, batch, t)
         with ExitStack() as around:
-            for method in objective.methods:
+            for method in objective.filling["around_step"]:
                 batch = around.enter_context(method.around_step(batch, t)) or batch
             with run.autocast():
                 loss, logs = net(batch, t)

@@ -26,7 +26,7 @@ class Objective(nn.Module):
     Args:
         model: maps inputs to logits (N, C), or (K, N, C) for K members.
         loss: maps logits and targets to one value a sample; fields it names in `needs` come as keywords.
-        methods: in recipe order.
+        methods: in recipe order; `filling` holds those that fill a slot, by its name.
         start_epoch: point in time from which `loss` is used; plain cross-entropy before.
         normalise: what the weighted sum of losses is divided by: `batch` (N), `weights` (their sum) or
             `sum` (nothing); over all processes.
@@ -48,6 +48,11 @@ class Objective(nn.Module):
         self.start_epoch = start_epoch
         self.normalise = normalise
         self.needs: tuple[str, ...] = getattr(loss, "needs", ())
+        # Around tiny networks, asking every method for what it does not do would cost as much as a layer.
+        self.filling: dict[str, tuple[Method, ...]] = {
+            slot: tuple(m for m in methods if getattr(type(m), slot) is not getattr(Method, slot))
+            for slot in ("sampling_weights", "around_step", "weights", "penalty", "logs")
+        }
 
     def forward(self, batch: Batch, t: Tick) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the scalar to minimise and what to log of it, all on the device."""
@@ -61,13 +66,13 @@ class Objective(nn.Module):
                 reduced = reduce_losses(losses, weights, self.normalise)
                 plain = isinstance(coefficient, float) and coefficient == 1.0
                 parts.append(reduced if plain else coefficient * reduced)
-            for method in self.methods:
+            for method in self.filling["penalty"]:
                 penalty = method.penalty(batch, logits, t)
                 if penalty is not None:
                     parts.append(penalty)
             total = functools.reduce(torch.add, parts)
         logs = {"loss": total.detach()}
-        for method in self.methods:
+        for method in self.filling["logs"]:
             logs |= method.logs()
         return total, logs
 
@@ -88,7 +93,7 @@ class Objective(nn.Module):
     def sample_weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
         """Return the product of the methods' weights, (N,), or None when none gives any."""
         product: Tensor | None = None
-        for method in self.methods:
+        for method in self.filling["weights"]:
             weights = method.weights(batch, losses, t)
             if weights is not None:
                 product = weights if product is None else product * weights

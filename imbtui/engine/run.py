@@ -177,8 +177,7 @@ class Run:
 
     def _sampling_weights(self, t: Tick) -> torch.Tensor | None:
         product: torch.Tensor | None = None
-        for method in self.objective.methods:
-            assert isinstance(method, Method)
+        for method in self.objective.filling["sampling_weights"]:
             weights = method.sampling_weights(self.context.examples["train"], t)
             if weights is not None:
                 product = weights if product is None else product * weights
