@@ -174,7 +174,7 @@ async def test_enter_and_double_click_open_a_run_and_escape_returns(
 async def test_the_key_that_leads_here_leads_back_here(waiting: RunsPaths, opened: Any, wait: Any) -> None:
     async with opened(waiting) as (app, pilot):
         await open_queue(app, pilot, wait)
-        await pilot.press("w", "enter", "w")
+        await pilot.press("w", "P", "w")
         assert isinstance(app.screen, Queue)
         await pilot.press("escape")
         assert isinstance(app.screen, Runs)
