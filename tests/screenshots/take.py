@@ -1,4 +1,4 @@
-"""The pictures of the README, from real runs: `python docs/screenshots.py RUNS`.
+"""The pictures of the README, from real runs: `python tests/screenshots/take.py RUNS`.
 
 RUNS is a runs folder in which the quick start has run: `imbtui run quickstart --runs RUNS`.
 """
