@@ -49,6 +49,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "linear_probe": ["dataset.protocol=transfer"],
     "nearest_neighbours": ["dataset.protocol=transfer"],
     "plurality": ["methods.ensemble=true"],
+    "gradient_alignment": ["methods.diversity=true"],
     "model_selection": ["dataset.name=collages", "methods.diversity=true"],
     "separator": [*GAUSSIAN, "model.name=linear"],
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],

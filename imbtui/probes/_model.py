@@ -72,6 +72,24 @@ def require_examples(context: Context, name: str, *, where: str, hint: str = "")
         )
 
 
+def require_members(context: Context, split: str, *, where: str, hint: str) -> None:
+    """Make sure that the model gives the logits of several members.
+
+    Args:
+        split: where an input for it is taken from.
+        hint: the method that makes members.
+
+    Raises:
+        UserError: it does not.
+    """
+    training = context.model.training
+    with torch.no_grad():
+        logits = context.model.eval()(next(iter(context.batches(split))).x)
+    context.model.train(training)
+    if logits.dim() != 3:
+        raise UserError("the model has no members", where=where, hint=hint)
+
+
 def first_examples(context: Context, name: str, limit: int) -> tuple[Tensor, Tensor]:
     """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
     whole = context.whole(name)

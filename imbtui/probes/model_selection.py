@@ -11,7 +11,7 @@ from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.model_selection import picked, working
 from imbtui.option_types import Rate
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, require_examples, require_members
 
 WHERE = "probes.model_selection"
 
@@ -52,14 +52,7 @@ class ModelSelection(Probe):
             raise UserError("the data set offers no further test sets", where=f"{WHERE}.sets")
         self.guide = "val" if "val" in context.examples else "test"
         self.context = context
-        training = context.model.training
-        with torch.no_grad():
-            logits = context.model.eval()(next(iter(context.batches("test"))).x)
-        context.model.train(training)
-        if logits.dim() != 3:
-            raise UserError(
-                "the model has no members to select from", where=WHERE, hint="Add the method diversity."
-            )
+        require_members(context, "test", where=WHERE, hint="Add the method diversity.")
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""

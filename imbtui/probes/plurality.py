@@ -10,9 +10,8 @@ from torch import nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Probe
 from imbtui.engine.tick import Tick
-from imbtui.errors import UserError
 from imbtui.numerics.ensembles import plurality
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, require_examples, require_members
 
 
 class Plurality(Probe):
@@ -36,14 +35,7 @@ class Plurality(Probe):
         """
         require_examples(context, self.split, where="probes.plurality.split")
         self.context = context
-        training = context.model.training
-        with torch.no_grad():
-            logits = context.model.eval()(next(iter(context.batches(self.split))).x)
-        context.model.train(training)
-        if logits.dim() != 3:
-            raise UserError(
-                "the model has no members to vote", where="probes.plurality", hint="Add the method ensemble."
-            )
+        require_members(context, self.split, where="probes.plurality", hint="Add the method ensemble.")
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""

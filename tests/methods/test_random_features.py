@@ -107,7 +107,7 @@ def test_votes_are_counted(make_runs: MakeRuns, train: Train) -> None:
 
 def test_what_cannot_vote_is_refused(make_runs: MakeRuns, train: Train) -> None:
     (run,) = make_runs("probes.plurality=true", toml=MLP)
-    assert "the model has no members to vote. Add the method ensemble." in train(run)["reason"]
+    assert "the model has no members. Add the method ensemble." in train(run)["reason"]
     (run,) = make_runs("methods.random_features=true", "methods.ensemble=true", toml=MLP)
     assert "List ensemble first." in train(run)["reason"]
 
