@@ -48,6 +48,8 @@ SURROUNDINGS: dict[str, list[str]] = {
     "noisy_error": ["corruptions.label_noise.rate=0.2"],
     "linear_probe": ["dataset.protocol=transfer"],
     "nearest_neighbours": ["dataset.protocol=transfer"],
+    "ood": ["dataset.name=two_moons"],
+    "distance_awareness": ["dataset.name=two_moons"],
     "plurality": ["methods.ensemble=true"],
     "gradient_alignment": ["methods.diversity=true"],
     "model_selection": ["dataset.name=collages", "methods.diversity=true"],
@@ -68,6 +70,20 @@ REFUSED = {
     ("diversity", "ensemble"): "List ensemble first",
     ("diversity", "least_squares"): "no method that changes the head",
     ("least_squares", "diversity"): "no method that changes the head",
+    ("random_features", "sngp"): "no hidden layer",
+    ("random_features", "mc_dropout"): "no dropout",
+    ("sngp", "ensemble"): "List ensemble first",
+    ("sngp", "example_difficulty"): "cannot be drawn anew",
+    ("example_difficulty", "sngp"): "cannot be drawn anew",
+    ("sngp", "unrolled_sgd"): "keeps no state between steps",
+    ("unrolled_sgd", "sngp"): "keeps no state between steps",
+    ("mc_dropout", "ensemble"): "List ensemble first",
+    ("sngp", "diversity"): "List diversity first",
+    ("mc_dropout", "diversity"): "List diversity first",
+    ("sngp", "least_squares"): "no method that changes the head",
+    ("least_squares", "sngp"): "no method that changes the head",
+    ("mc_dropout", "least_squares"): "no method that changes the head",
+    ("least_squares", "mc_dropout"): "no method that changes the head",
     ("ensemble", "least_squares"): "no method that changes the head",
     ("least_squares", "ensemble"): "no method that changes the head",
 }
@@ -78,6 +94,7 @@ name = "digits"
 [model]
 name = "mlp"
 hidden = [16]
+dropout = 0.1
 [optimizer]
 lr = 0.01
 [train]

@@ -58,7 +58,7 @@ class Objective(nn.Module):
         """Return the scalar to minimise and what to log of it, all on the device."""
         logits = self.model(batch.x)
         # Products with transition matrices and log-sum-exps lose too much in half precision.
-        with _full_precision(logits.device.type):
+        with full_precision(logits.device.type):
             parts = []
             for term, coefficient in batch.terms or ((batch, 1.0),):
                 losses = self.sample_losses(logits, term, t)
@@ -100,7 +100,7 @@ class Objective(nn.Module):
         return product
 
 
-def _full_precision(device_type: str) -> AbstractContextManager[Any]:
+def full_precision(device_type: str) -> AbstractContextManager[Any]:
     """Switch autocast off where it is on; entering it costs as much as several small layers."""
     if torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)

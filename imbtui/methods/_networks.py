@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from imbtui.engine.method import Context
@@ -20,12 +21,7 @@ def networks_in(model: nn.Module, template: nn.Module, *, where: str) -> list[nn
     Raises:
         UserError: there is none whose weights could be drawn anew.
     """
-    shapes = {name: value.shape for name, value in template.state_dict().items()}
-    found = [
-        module
-        for module in model.modules()
-        if type(module) is type(template) and {n: v.shape for n, v in module.state_dict().items()} == shapes
-    ]
+    found = [module for module in model.modules() if is_like(module, template)]
     if not found:
         raise UserError(
             "the recipe's own weights cannot be set: another method has changed the network's layers",
@@ -45,7 +41,7 @@ def independent_networks(context: Context, number: int, *, where: str) -> list[n
         UserError: a method before this one has changed the network.
     """
     drawn = [context.make_model(seed_of(context.seed, "member", n)) for n in range(1, number)]
-    if type(context.model) is not type(context.make_model(context.seed)):
+    if not is_like(context.model, context.make_model(context.seed)):
         raise UserError(
             "another method has changed the network before its copies are made",
             where=where,
@@ -64,3 +60,12 @@ def draw_anew(model: nn.Module, context: Context, seed: int, *, where: str) -> N
     for number, network in enumerate(networks_in(model, template, where=where)):
         drawn = context.make_model(seed_of(seed, number)) if number else template
         network.load_state_dict(drawn.state_dict())
+
+
+def is_like(module: nn.Module, template: nn.Module) -> bool:
+    """Whether a module is a network of the recipe with all of its layers as they were."""
+
+    def shapes(network: nn.Module) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in network.state_dict().items()}
+
+    return type(module) is type(template) and shapes(module) == shapes(template)

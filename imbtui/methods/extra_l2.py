@@ -11,6 +11,7 @@ from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Context, Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
+from imbtui.methods._gaussian_process import GaussianProcessHead
 from imbtui.option_types import NonNegative
 
 TASKS = ("classification", "regression")
@@ -50,8 +51,12 @@ class ExtraL2(Method):
 
 
 def heads_in(model: nn.Module) -> list[CosineHead | nn.Linear]:
-    """Return every layer called `head`: one, or one for each copy that a method has made of the network."""
-    heads = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "head"]
+    """Return every layer called `head`: one, or one for each copy that a method has made of the network.
+
+    Of a Gaussian process it is the layer over its random features.
+    """
+    named = [m for name, m in model.named_modules() if name.rpartition(".")[2] == "head"]
+    heads = [m.beta if isinstance(m, GaussianProcessHead) else m for m in named]
     return [head for head in heads if isinstance(head, CosineHead | nn.Linear)]
 
 

@@ -108,7 +108,10 @@ def check(run: Run) -> None:
             "unrolled_sgd unrolls plain SGD, without momentum and weight decay", where="optimizer"
         )
     if any(True for _ in run.objective.model.buffers()):
-        raise UserError("unrolled_sgd needs a network without batch norm", where="model")
+        raise UserError(
+            "unrolled_sgd needs a network that keeps no state between steps, unlike batch norm or sngp",
+            where="model",
+        )
     if run.accelerator.num_processes > 1:
         raise UserError("unrolled_sgd runs in one process", where="launch.processes")
 

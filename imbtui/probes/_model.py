@@ -53,6 +53,27 @@ def features_and_logits(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
     return entered[-1], logits
 
 
+def logits_and_variance(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return the logits, (N, K) or (M, N, K), and their variance, (N,), where the model's head has one.
+
+    It is the mean over classes and over the networks of an ensemble.
+    """
+    variances: list[Tensor] = []
+
+    def note(head: nn.Module, arguments: tuple[Tensor, ...], _: Tensor) -> None:
+        variance = head.predictive_variance(arguments[0])  # type: ignore[operator]
+        variances.append(variance if variance.dim() == 1 else variance.mean(1))
+
+    heads = [m for m in model.modules() if hasattr(m, "predictive_variance")]
+    handles = [head.register_forward_hook(note) for head in heads]
+    try:
+        logits = model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return logits, torch.stack(variances).mean(0) if variances else None
+
+
 def is_main() -> bool:
     """Whether this process is rank 0, whose measurements are the ones that are logged."""
     return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0

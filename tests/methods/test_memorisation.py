@@ -106,7 +106,7 @@ def test_class_matrix_is_a_mean_over_examples() -> None:
     [
         ("optimizer.momentum=0.9", "plain SGD"),
         ("optimizer.name=adam", "plain SGD"),
-        ("model.batch_norm=true", "without batch norm"),
+        ("model.batch_norm=true", "keeps no state between steps"),
     ],
 )
 def test_what_cannot_be_unrolled_is_refused(
