@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LISTED = 24  # known words that a hint lists: a few lines of a terminal
+
 
 class UserError(Exception):
     """Something the user wrote or asked for cannot be done.
@@ -29,7 +31,7 @@ class UserError(Exception):
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """Return a hint that names the closest known word, or all of them when none is close.
+    """Return a hint that names the closest known word, or when none is close all of them, at most 24.
 
     Args:
         word: what the user wrote.
@@ -42,4 +44,6 @@ def did_you_mean(word: str, known: list[str]) -> str:
         return f'Did you mean "{close[0]}"?'
     if not known:
         return ""
-    return "Known: " + ", ".join(sorted(known)) + "."
+    words = sorted(set(known))
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return "Known: " + ", ".join(words[:_LISTED]) + more + "."

@@ -88,10 +88,5 @@ def by_digest(views: Iterable[Any]) -> dict[str, Any]:
     return found
 
 
-def from_runs(views: Iterable[Any]) -> list[Member]:
-    """Return runs as members, each in its own folder's words; of equal digests one stands for all."""
-    return [Member(v.arm, v.point, v.seed, v) for v in by_digest(views).values()]
-
-
 def _rank(view: Any) -> tuple[bool, int]:
     return view.state == "finished", view.order

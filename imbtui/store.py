@@ -567,7 +567,8 @@ def _resolve_id(runs: RunsPaths, reference: str) -> str:
         ordered = sorted(ids, key=lambda i: (read(runs.run(i)).order, i), reverse=True)
         position = int(back[1] or 0)
         if position >= len(ordered):
-            raise UserError(f"there are only {len(ordered)} runs", where=reference)
+            there = f"only {len(ordered)}" if ordered else "none"
+            raise UserError(f"there is no such run in {runs.root}, {there} in all", where=reference)
         return ordered[position]
     if reference.isdigit():
         listing = files.read_json(runs.listing) or []

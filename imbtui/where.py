@@ -275,7 +275,8 @@ class _Parser:
         is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
         if not is_number and ("/" in key or key in NUMBER_FIELDS or not isinstance(bound, str)):
             raise UserError(
-                f'"{key} {sign}" needs a number, not "{token.text}"', where=self._place(token.column)
+                f'"{key} {sign}" needs a number, not "{_unquoted(token.text)}"',
+                where=self._place(token.column),
             )
         compare = _ORDER[sign]
         kinds = (int, float) if is_number else (str,)

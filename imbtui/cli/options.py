@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, runs_folder
 
 
@@ -69,8 +70,15 @@ def set_runs_everywhere(given: Path | None) -> None:
 
 
 def runs_paths(given: Path | None) -> RunsPaths:
-    """Return the runs folder that the user means."""
-    return RunsPaths(runs_folder(given or _everywhere))
+    """Return the runs folder that the user means; it need not be there yet.
+
+    Raises:
+        UserError: there is something else of that name.
+    """
+    folder = runs_folder(given or _everywhere)
+    if folder.exists() and not folder.is_dir():
+        raise UserError("this is a file, not a folder for runs", where=str(folder), hint="See --runs.")
+    return RunsPaths(folder)
 
 
 def examples(*lines: str) -> str:

@@ -57,14 +57,16 @@ def _print_all(reports: Sequence[PaperReport]) -> None:
         output.Column("last run", [text.ago(report.last_run) or "-" for report in reports], 1, right=True),
         output.Column("reported", [_reported(number) for number in numbers], right=True),
         output.Column("measured", [_measured(number) for number in numbers], right=True),
-        output.Column("of", [number.of if number else "" for number in numbers], 4, shrink=True),
+        output.Column("of", [number.of if number else "" for number in numbers], 4),
     ]
     (heading, *rows), left_out = output.arrange(columns, output.console().width)
     output.line(heading)
-    for report, row in zip(reports, rows, strict=True):
+    for report, number, row in zip(reports, numbers, rows, strict=True):
         output.line(row)
         if "claim" in left_out:
             output.line(Text(f"  {report.paper.gist}", style="dim"))
+        if "of" in left_out and number is not None:
+            output.line(Text(f"  {number.reported_text()}: {number.of}", style="dim"))
     if any(number is not None and not number.verified for number in numbers):
         output.line(Text(f"{FROM_MEMORY} from memory, not checked against the paper", style="dim"))
     output.say("`imbtui papers PAPER` tells more of one.")

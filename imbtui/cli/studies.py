@@ -41,9 +41,10 @@ def find(runs: RunsPaths, reference: str) -> list[Record]:
         path = find_recipe(reference)
     except UserError:
         words = [*(str(r.get("study", "")) for r in records), *recipes, *BY_SLUG]
-        raise UserError(
-            "there is no such study, recipe or paper", where=reference, hint=did_you_mean(reference, words)
-        ) from None
+        hint = did_you_mean(reference, words)
+        if not hint.startswith("Did"):
+            hint = "`imbtui recipes` and `imbtui papers` list them."
+        raise UserError("there is no such study, recipe or paper", where=reference, hint=hint) from None
     # A path means the study that its file gives the name to.
     found = [r for r in records if r.get("study") == name_of(path)]
     return found or [load_study(path).record()]

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from imbtui.errors import UserError
 
-HEADS = ("linear", "cosine", "batch_norm", "binary")
 SHORTEST = 1e-6
 """Vectors are divided by their norm, or by this where it is smaller (kornblith2021 §2)."""
 

@@ -36,14 +36,6 @@ class Tick:
         return self.step / self.stop if self.stop else 1.0
 
     @property
-    def first_in_epoch(self) -> bool:
-        return self.step % self.steps_per_epoch == 0
-
-    @property
-    def last_in_epoch(self) -> bool:
-        return (self.step + 1) % self.steps_per_epoch == 0 or self.last
-
-    @property
     def last(self) -> bool:
         """Whether the stage ends with this step."""
         return self.step + 1 >= self.stop

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from imbtui.errors import UserError, did_you_mean
+from imbtui.recipe.schema import Document, Recipe
 
 _KINDS = {
     "int_type": "a whole number",
@@ -40,14 +41,12 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> UserE
     if unknown:
         known = _fields(model, location[:-1])
         key = str(location[-1])
-        return UserError(
-            f'unknown key "{key}"', where=_place(where, location[:-1]), hint=did_you_mean(key, known)
-        )
+        place = _place(model, where, location[:-1])
+        return UserError(f'unknown key "{key}"', where=place, hint=did_you_mean(key, known))
     key = str(location[0]) if location else ""
     about = [e for e in errors if e["loc"][:1] == location[:1]]
-    return UserError(
-        _requirement(about), where=_place(where, location[:1] if key else ()), hint=_suggestion(about)
-    )
+    place = _place(model, where, location[:1] if key else ())
+    return UserError(_requirement(about), where=place, hint=_suggestion(about))
 
 
 def _requirement(errors: Sequence[Any]) -> str:
@@ -102,8 +101,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _place(where: str, location: Sequence[int | str]) -> str:
-    return ".".join([where, *(str(part) for part in location)])
+def _place(model: type[BaseModel], where: str, location: Sequence[int | str]) -> str:
+    """Return `recipe.toml, train.epochs`: a comma sets a file's own keys off from its name."""
+    if not location:
+        return where
+    between = ", " if model in (Document, Recipe) else "."
+    return where + between + ".".join(str(part) for part in location)
 
 
 def _fields(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -46,9 +46,10 @@ def find(reference: str) -> Path:
         candidate = root / f"{name}.toml"
         if candidate.is_file() and root.resolve() in candidate.resolve().parents:
             return candidate
-    names = list(known())
-    hint = did_you_mean(name.removeprefix("recipes/"), names)
-    raise UserError("there is no such recipe", where=reference, hint=hint or "`imbtui recipes` lists them.")
+    hint = did_you_mean(name.removeprefix("recipes/"), list(known()))
+    if not hint.startswith("Did"):
+        hint = "`imbtui recipes` lists them."
+    raise UserError("there is no such recipe", where=reference, hint=hint)
 
 
 def name_of(path: Path) -> str:

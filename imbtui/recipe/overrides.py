@@ -75,7 +75,7 @@ def apply(tables: dict[str, Any], changes: Mapping[str, Any], *, where: str) -> 
             raise UserError(f'unknown key "{key}"', where=where, hint=did_you_mean(parts[0], _tables()))
         if parts[0] in STUDY_KEYS:
             hint = "Use --seeds." if parts[0] == "seeds" else ""
-            raise UserError(f'"{parts[0]}" cannot be set by a dotted key', where=where, hint=hint)
+            raise UserError(f'"{parts[0]}" belongs to the study and cannot be set', where=where, hint=hint)
         if parts[0] in LISTS:
             _set_in_list(tables, parts, value, where)
         else:

@@ -236,7 +236,7 @@ def _repeats(recipe: schema.Recipe, where: str) -> None:
 
 
 def warnings(recipe: schema.Recipe) -> list[str]:
-    """Return a sentence for each point in time that lies beyond the end of the run.
+    """Return a sentence for each setting that will have no effect, such as a point in time beyond the end.
 
     Only points given in the unit of the run's length can be judged here: epochs against `epochs`,
     steps against `steps`.
@@ -254,7 +254,7 @@ def warnings(recipe: schema.Recipe) -> list[str]:
                 if "When" in option.text and option.name in member.options:
                     points.append((f"{key}.{member.name}.{option.name}", member.options[option.name]))
     train = recipe.train
-    found = []
+    found = ["train.fuse = true has no effect yet: every run trains by itself"] if train.fuse else []
     for key, when in points:
         late = isinstance(when, int) and train.epochs is not None and when > train.epochs
         late |= (

@@ -247,7 +247,7 @@ class Train(Table):
         replicates: inner repetitions that are one measurement. Replicate r of a run with seed s is the same
             recipe with seed s * replicates + r (an integer `split_seed` likewise); only some plans repeat.
         pack: most runs that one launch may carry; 0: no limit.
-        fuse: train runs that differ in scalars only together, where that is possible.
+        fuse: accepted, without effect so far: every run trains by itself. Who sets it is warned.
         shots: classes with fewer training examples than the first are few-shot, with more than the
             second many-shot, the rest medium-shot.
         drop_last: leave out the last batch of an epoch when it is smaller than the others.
@@ -407,13 +407,24 @@ class Claim(Table):
 
 
 class Reported(Table):
-    """`[[reported]]`: a number of the paper; `headline`: the one that stands for it in a list of papers."""
+    """`[[reported]]`: a number of the paper.
+
+    Attributes:
+        where: the arm and settings it belongs to.
+        metric: a metric's name or an expression, as in claims.
+        value: as the paper has it.
+        source: where in the paper it stands.
+        confidence: `verified` against the source, or from `memory`.
+        says: what it is, in a few words, where the metric does not tell.
+        headline: the one that stands for the paper in a list of papers.
+    """
 
     where: dict[str, Any]
     metric: str
     value: float
     source: str
     confidence: Literal["verified", "memory"]
+    says: str = ""
     headline: bool = False
 
 

@@ -47,7 +47,7 @@ class Study:
         seeds: the seeds, `--seeds` applied.
         variant: 8 hex digits of everything but the seeds, so that the same study with another schedule
             is not averaged with it.
-        warnings: sentences about points in time that will not be reached.
+        warnings: sentences about settings that will have no effect.
     """
 
     name: str

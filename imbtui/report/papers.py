@@ -31,6 +31,7 @@ class Number:
         value: as reported, of `metric`.
         verified: it was checked against the source; otherwise it is from memory.
         source: where in the paper it stands.
+        says: what it is, where the metric's name does not tell.
         headline: its recipe says that it stands for the paper.
         measured: over seeds, after the last epoch; None: no run has finished.
     """
@@ -41,6 +42,7 @@ class Number:
     value: float
     verified: bool
     source: str
+    says: str
     headline: bool
     measured: Spread | None
 
@@ -60,7 +62,7 @@ class Number:
             str(value) if key == "arm" else f"{key.rpartition('.')[2]} = {value}"
             for key, value in flatten(self.where).items()
         ]
-        return f"{', '.join([study, *conditions])}: {self.metric}"
+        return f"{', '.join([study, *conditions])}: {self.says or self.metric}"
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,8 @@ class PaperReport:
 
     @property
     def headline(self) -> Number | None:
-        """The number that stands for it: measured before not measured, a headline before others."""
-        ranked = sorted(self.numbers, key=lambda one: (one.measured is None, not one.headline))
+        """The number that stands for it: the one its recipe says, else the first that has been measured."""
+        ranked = sorted(self.numbers, key=lambda one: (not one.headline, one.measured is None))
         return ranked[0] if ranked else None
 
     def to_json(self) -> dict[str, Any]:
@@ -164,6 +166,8 @@ class PaperReport:
                     "metric": one.metric,
                     "value": one.value,
                     "source": one.source,
+                    "says": one.says,
+                    "headline": one.headline,
                     "confidence": "verified" if one.verified else "memory",
                 }
                 for one in self.numbers
@@ -245,6 +249,7 @@ def _numbers(name: str, record: Record, members: Sequence[Member]) -> list[Numbe
                 table["value"],
                 table["confidence"] == "verified",
                 table["source"],
+                table.get("says", ""),
                 bool(table.get("headline")),
                 measured,
             )

@@ -27,6 +27,7 @@ epochs = 1
 WRONG: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
     "unknown table": (GOOD + "[optimiser]\nlr = 1\n", (), ('"optimiser"', 'Did you mean "optimizer"?')),
     "unknown key": (GOOD + "epohcs = 3\n", (), ('"epohcs"', 'Did you mean "epochs"?')),
+    "no model": ("[dataset]\nname = 'digits'\n", (), ("recipe.toml, model: this key is required",)),
     "unknown option": (GOOD + "[loss]\nname = 'focal'\ngama = 1.0\n", (), ('"gama"', '"gamma"?')),
     "unknown name": (GOOD + "[loss]\nname = 'ldma'\n", (), ('"ldma"', 'Did you mean "ldam"?')),
     "unknown optimizer": (GOOD + "[optimizer]\nname = 'agd'\n", (), ('"agd"', '"sgd"')),
@@ -123,6 +124,7 @@ def test_run_of_what_is_no_recipe(reference: str, call: Call) -> None:
     answer = call("run", reference)
     assert answer.code == 2
     assert_one_complaint(answer.err, ())
+    assert len(answer.err) < 12 * 80, "twelve lines of a narrow terminal"
 
 
 @pytest.mark.parametrize("command", ["show", "logs", "stop", "resume", "tag", "compare", "plot"])
@@ -219,6 +221,13 @@ def test_a_read_only_runs_folder(call: Call, runs: RunsPaths, recipe: Path) -> N
         assert call("ls").code == 0
     finally:
         runs.root.chmod(0o700)
+
+
+@pytest.mark.parametrize("command", ["ls", "queue", "verdict"])
+def test_a_file_for_a_runs_folder(command: str, call: Call, recipe: Path) -> None:
+    answer = call(command, "--runs", str(recipe))
+    assert answer.code == 2
+    assert_one_complaint(answer.err, (str(recipe), "not a folder"))
 
 
 @pytest.mark.parametrize("arguments", [("--detach",), ("--here",)])

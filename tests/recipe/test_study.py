@@ -167,6 +167,11 @@ PINNED_QUICKSTART = "135dc8a85d67"
 PINNED_CIFAR = "c1059206b425"
 
 
+def test_fusing_is_accepted_and_warned_about(recipe_file: Path) -> None:
+    (warning,) = load(recipe_file, "train.fuse=true").warnings
+    assert "train.fuse" in warning and "no effect" in warning
+
+
 def test_points_in_time_beyond_the_end_are_warned_about(recipe_file: Path) -> None:
     assert not load(recipe_file).warnings
     late = load(recipe_file, "methods.class_weights.start_epoch=5", "schedule.milestones=[1,9]")

@@ -26,7 +26,9 @@ where = { arm = "CE" }
 metric = "test/accuracy"
 value = 0.66
 source = "Table 1"
+says = "top-1 accuracy"
 confidence = "memory"
+headline = true
 [[claims]]
 says = "CE learns"
 kind = "bound"
@@ -58,9 +60,22 @@ def test_its_runs_are_counted_measured_and_judged(
     mine = next(study for study in report.studies if study.name == "mine")
     assert report.verdict == mine.verdicts[0].verdict == "held"
     assert "0.905" in mine.verdicts[0].figures() and "n = 2" in mine.verdicts[0].figures()
-    assert report.headline is not None and report.headline.study == "mine"
+    # The packaged recipe of cifar10-lt carries a headline too, but has not run.
+    assert report.headline is not None and report.headline.of == "mine, CE: top-1 accuracy"
     assert report.headline.reported_text() == "0.660†"
     assert report.headline.measured_text() == "0.905 ± 0.007 (n=2)"
+
+
+def test_a_measured_number_does_not_take_a_headlines_place(
+    make_runs: Callable[..., list[RunPaths]], runs: RunsPaths
+) -> None:
+    for run in make_runs(toml=STUDY.replace("headline = true\n", ""), name="mine"):
+        metrics = {"test/accuracy": 0.9}
+        files.write_json(run.result, {"attempt": 1, "state": "finished", "metrics": metrics, "best": {}})
+    index.sync(runs)
+    (report,) = report_papers(runs, [BY_SLUG["ye2020"]])
+    assert any(number.measured is not None for number in report.numbers)
+    assert report.headline is not None and report.headline.headline and report.headline.measured is None
 
 
 def test_a_recipe_that_cannot_be_read_says_so(

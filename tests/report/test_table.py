@@ -11,7 +11,7 @@ import pytest
 
 from imbtui import files, store
 from imbtui.errors import UserError
-from imbtui.members import Member, by_digest, from_runs, members_of
+from imbtui.members import Member, by_digest, members_of
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.report import Table, pivot, render
 
@@ -156,7 +156,8 @@ def test_what_a_cell_mixes_is_said(finished: RunsPaths) -> None:
 
 def test_runs_without_a_study(finished: RunsPaths) -> None:
     views = [store.read(finished.run(i)) for i in store.list_ids(finished)]
-    table = pivot(from_runs(views), rows="arm", columns=RATIO, metric="test/accuracy")
+    members = [Member(view.arm, view.point, view.seed, view) for view in by_digest(views).values()]
+    table = pivot(members, rows="arm", columns=RATIO, metric="test/accuracy")
     assert set(table.rows) == {"CE & co_1", "LDAM"}
 
 
