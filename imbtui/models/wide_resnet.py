@@ -31,8 +31,8 @@ class WideResNet(nn.Module):
         input_shape: tuple[int, ...],
         make_head: Callable[[int], nn.Module],
         *,
-        depth: Literal[10, 16, 22, 28, 40] = 28,
-        widen: Count = 10,
+        depth: Literal[10, 16, 22, 28, 40] = 16,
+        widen: Count = 4,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)

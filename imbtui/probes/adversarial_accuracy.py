@@ -71,13 +71,15 @@ class AdversarialAccuracy(Probe):
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the accuracies by name."""
+        names = ["clean", *(f"{attack}_{eps:g}" for eps in self.eps for attack in ("fgsm", "pgd"))]
+        # A process may have no batch of a small split.
+        hits = torch.zeros(len(names) + 1, dtype=torch.int64, device=self.context.device)
         with evaluating(objective) as model:
-            hits = sum(self._hits(model, b, t) for b in self.context.batches(self.split))
-        assert isinstance(hits, Tensor)
+            for b in self.context.batches(self.split):
+                hits += self._hits(model, b, t)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(hits)
         count, *correct = hits.tolist()
-        names = ["clean", *(f"{attack}_{eps:g}" for eps in self.eps for attack in ("fgsm", "pgd"))]
         return {name: value / count for name, value in zip(names, correct, strict=True)}
 
     def _hits(self, model: nn.Module, batch: Batch, t: Tick) -> Tensor:

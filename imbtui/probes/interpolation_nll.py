@@ -49,8 +49,12 @@ class InterpolationNLL(Probe):
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by layer."""
+        shape = (len(self.places), len(self.shares) + 1)
+        # A process may have no batch of a small split.
+        sums = torch.zeros(shape, dtype=torch.float64, device=self.context.device)
         with evaluating(objective) as model:
-            sums = torch.stack([self._sums(model, b) for b in self.context.batches("test")]).sum(0)
+            for b in self.context.batches("test"):
+                sums += self._sums(model, b)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(sums)
         means = (sums[:, :-1] / sums[:, -1:]).tolist()
