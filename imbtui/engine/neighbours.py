@@ -111,7 +111,7 @@ def load_network(
     if not isinstance(about, dict):
         raise UserError(f"{run.env} is missing or damaged", where=where)
     recipe = read_resolved(run.recipe)
-    model = network(recipe, input_shape, len(about["class_counts"]) or 1)
+    model = network(recipe, input_shape, len(about["class_counts"]) or 1, vocabulary=vocabulary)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
