@@ -54,13 +54,17 @@ class PreActResNetCifar(nn.Module):
 
 
 class PreActBlock(nn.Module):
-    """Norm, ReLU and convolution, twice, beside a shortcut that nothing is applied to after the sum."""
+    """Norm, ReLU and convolution, twice, beside a shortcut that nothing is applied to after the sum.
 
-    def __init__(self, channels: int, planes: int, stride: int) -> None:
+    Dropout, if any, is before the second convolution.
+    """
+
+    def __init__(self, channels: int, planes: int, stride: int, *, dropout: float = 0.0) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, planes, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(planes)
+        self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
         changes = stride != 1 or planes != channels
         self.shortcut = nn.Conv2d(channels, planes, 1, stride=stride, bias=False) if changes else None
@@ -68,7 +72,7 @@ class PreActBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         ready = F.relu(self.norm1(x))
         beside = x if self.shortcut is None else self.shortcut(ready)
-        return beside + self.conv2(F.relu(self.norm2(self.conv1(ready))))
+        return beside + self.conv2(self.dropout(F.relu(self.norm2(self.conv1(ready)))))
 
 
 build = PreActResNetCifar

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from imbtui.models.preact_resnet_cifar import PreActBlock
 from imbtui.numerics.init import kaiming_normal_
-from imbtui.option_types import Count
+from imbtui.option_types import Count, Rate
 
 
 class WideResNet(nn.Module):
@@ -24,6 +24,7 @@ class WideResNet(nn.Module):
         make_head: makes the last layer for a feature width.
         depth: layers with weights, shortcuts among them.
         widen: by how much.
+        dropout: probability that an activation between the convolutions of a block is zeroed while training.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class WideResNet(nn.Module):
         *,
         depth: Literal[10, 16, 22, 28, 40] = 16,
         widen: Count = 4,
+        dropout: Rate = 0.0,
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
@@ -40,7 +42,8 @@ class WideResNet(nn.Module):
         channels = 16
         for planes, stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
             for number in range((depth - 4) // 6):
-                blocks.append(PreActBlock(channels, planes, stride if number == 0 else 1))
+                first = stride if number == 0 else 1
+                blocks.append(PreActBlock(channels, planes, first, dropout=dropout))
                 channels = planes
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.BatchNorm2d(channels)

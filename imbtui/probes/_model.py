@@ -61,7 +61,7 @@ def logits_and_variance(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | N
     variances: list[Tensor] = []
 
     def note(head: nn.Module, arguments: tuple[Tensor, ...], _: Tensor) -> None:
-        variance = head.predictive_variance(arguments[0])  # type: ignore[operator]
+        variance = head.predictive_variance(arguments[0])
         variances.append(variance if variance.dim() == 1 else variance.mean(1))
 
     heads = [m for m in model.modules() if hasattr(m, "predictive_variance")]
