@@ -25,9 +25,9 @@ class Diversity(Method):
     different models and over the batch, so that a strength means the same for any number of models. The
     models compute in float32 or better also under mixed precision: gradients of gradients lose too much.
 
-    Gradients are taken in what the networks are given, the shared features: pixels, or the whitened principal
-    components of a data set that offers them. On raw pixels they become orthogonal in directions that the
-    data never visits, and the models stay alike (§Gotchas).
+    Gradients are taken in what the models share. By default these are the inputs: pixels, or the whitened
+    principal components of a data set that offers them. On raw pixels gradients become orthogonal in
+    directions that the data never visits, and the models stay alike (§Gotchas).
 
     Evaluation averages the models' probabilities; the probe `model_selection` looks at each. Comes before
     methods that change the network.
@@ -37,6 +37,8 @@ class Diversity(Method):
         strength: lambda; 0 trains the same models independently. About 5 for `cos_sq` on whitened features.
             Products are not bounded: `dot` wants far less, and its models can grow opposed gradients.
         penalty: how alike two gradients are: their product, its square, or the same of the cosine.
+        shared: `features`: the models are heads on the features of one network, which is not trained; for
+            pretrained ones.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Diversity(Method):
         members: Count = 16,
         strength: NonNegative = 5.0,
         penalty: Literal["dot", "dot_sq", "cos", "cos_sq", "cos_abs"] = "cos_sq",
+        shared: Literal["inputs", "features"] = "inputs",
     ) -> None:
         super().__init__()
         self.members = members
         self.strength = strength
         self.kind: Alignment = penalty
+        self.shared = shared
         self._alignment: Tensor | None = None
 
     def setup(self, context: Context) -> None:
@@ -61,7 +65,12 @@ class Diversity(Method):
         if context.vocabulary:
             raise UserError("there is no gradient in tokens", where=WHERE, hint="Use inputs of real numbers.")
         networks = independent_networks(context, self.members, where=WHERE)
-        models = ParallelModels(networks, follow_inputs=self.strength > 0 and self.members > 1)
+        features = None
+        if self.shared == "features":
+            heads = [network.get_submodule("head") for network in networks]
+            features, networks = FrozenFeatures(networks[0]), heads
+        follow = self.strength > 0 and self.members > 1
+        models = ParallelModels(networks, follow_inputs=follow, features=features)
         # In a tuple, or the models would also be registered as a part of the method.
         self._models = (models,)
         context.model = models
@@ -80,16 +89,42 @@ class Diversity(Method):
         return {} if self._alignment is None else {"alignment": self._alignment}
 
 
+class FrozenFeatures(nn.Module):
+    """A network's features (N, D), never trained and always in evaluation mode.
+
+    Args:
+        network: one of the recipe's; it loses its head.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        network.head = nn.Identity()
+        self.network = network.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> FrozenFeatures:
+        """Stay in evaluation mode: batch statistics are those that the network came with."""
+        return super().train(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map inputs (N, ...) to features, in float32 or better."""
+        features = self.network.features(x)
+        return features if features.element_size() >= 4 else features.float()
+
+
 class ParallelModels(nn.Module):
     """Models with one input; their logits are stacked, (M, N, num_classes).
 
     Args:
         networks: the models.
         follow_inputs: keep what gradients in the inputs need, while training.
+        features: what the inputs pass before they reach the models; None: nothing.
     """
 
-    def __init__(self, networks: list[nn.Module], *, follow_inputs: bool) -> None:
+    def __init__(
+        self, networks: list[nn.Module], *, follow_inputs: bool, features: nn.Module | None = None
+    ) -> None:
         super().__init__()
+        self.shared = nn.Identity() if features is None else features
         self.networks = nn.ModuleList(networks)
         self.follow_inputs = follow_inputs
         self._inputs: list[Tensor] = []
@@ -97,6 +132,7 @@ class ParallelModels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map inputs (N, ...) to logits (M, N, num_classes)."""
+        x = self.shared(x)
         inputs = [x] * len(self.networks)
         following = self.follow_inputs and self.training and torch.is_grad_enabled()
         if following:

@@ -52,6 +52,10 @@ def trained(make_runs: MakeRuns, train: Train, *assignments: str) -> tuple[RunPa
     return run, result["metrics"]
 
 
+def end_state(run: RunPaths) -> dict[str, torch.Tensor]:
+    return torch.load(run.checkpoints / "stage-train.pt", weights_only=True)["objective"]
+
+
 def running(run: RunPaths) -> list[float]:
     return [row["running/alignment"] for row in read_rows(run.metrics)[0] if "running/alignment" in row]
 
@@ -90,6 +94,22 @@ def test_selection_is_named_and_agrees_with_the_models(make_runs: MakeRuns, trai
     off = [matrix[i][j] for i in range(3) for j in range(3) if i != j]
     assert metrics["gradient_alignment/cosine"] == pytest.approx(sum(off) / 6)
     assert [matrix[i][i] for i in range(3)] == pytest.approx([1.0] * 3, abs=1e-4)
+
+
+def test_heads_on_the_features_of_one_frozen_network(make_runs: MakeRuns, train: Train) -> None:
+    options = ["methods.diversity.shared=features", "model.batch_norm=true"]
+    run, metrics = trained(make_runs, train, *options)
+    state = end_state(run)
+    assert metrics["model_selection/working"] >= 1
+    assert running(run)
+    other, _ = trained(make_runs, train, *options, "train.steps=1")
+    before = end_state(other)
+    frozen = {name for name in state if name.startswith("model.shared.")}
+    heads = {name for name in state if name.startswith("model.networks.")}
+    assert len(frozen) >= 4
+    assert len(heads) == 6  # a weight and a bias each
+    assert all(torch.equal(state[name], before[name]) for name in frozen)
+    assert not any(torch.equal(state[name], before[name]) for name in heads)
 
 
 @pytest.mark.parametrize(
