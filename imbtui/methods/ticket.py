@@ -119,7 +119,7 @@ class Ticket(Masked):
     def _targets(self, model: nn.Module, name: str, value: Tensor) -> list[Tensor]:
         """Return the model's own tensors of this name, one a copy of the network."""
         tensors = (*model.named_parameters(), *model.named_buffers())
-        found = [tensor for own, tensor in tensors if f".{_plain(own)}".endswith(f".{name}")]
+        found = [tensor for own, tensor in tensors if f".{_plain(own)}".endswith(f".{_plain(name)}")]
         layer = name.rpartition(".")[0]
         if not found:
             raise UserError(

@@ -94,8 +94,12 @@ def precision_by_hand(assembly: Assembly, head: GaussianProcessHead) -> Tensor:
 
 
 def test_the_covariance_is_that_of_the_weights_beside_it(make_runs: MakeRuns, train: Train) -> None:
-    for form in ("exact", "per_class"):
-        (run,) = make_runs(f"methods.sngp.covariance={form}", toml=TOML)
+    for settings in (
+        ["methods.sngp.augmented=true"],
+        ["methods.sngp.covariance=per_class", "methods.sngp.normalize_input=true", "train.precision=fp64"],
+        ["train.precision=bf16", "methods.sngp.random_features=orthogonal"],
+    ):
+        (run,) = make_runs(*settings, toml=TOML)
         result = train(run)
         assert result["state"] == "finished", result["reason"]
         assembly = loaded(run)
@@ -189,6 +193,10 @@ def test_with_ldam_on_a_long_tail_and_with_a_lottery(make_runs: MakeRuns, train:
     assert not any(bool(mask.all()) for mask in masks)
     weights = [v for n, v in state.items() if n.endswith("parametrizations.weight.original")]
     assert len(weights) == 3
+    ticket = f"methods.ticket={{run = '{run.root}', stage = 'level-1'}}"
+    (again,) = make_runs(*TAIL, ticket, toml=TOML)
+    result = train(again)
+    assert result["state"] == "finished", result["reason"]
     assert all((w == 0).any() for w in weights)
 
 
