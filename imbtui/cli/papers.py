@@ -64,12 +64,21 @@ def _print_all(reports: Sequence[PaperReport]) -> None:
     for report, number, row in zip(reports, numbers, rows, strict=True):
         output.line(row)
         if "claim" in left_out:
-            output.line(Text(f"  {report.paper.gist}", style="dim"))
+            output.line(_below(report.paper.gist))
         if "of" in left_out and number is not None:
-            output.line(Text(f"  {number.reported_text()}: {number.of}", style="dim"))
+            output.line(_below(f"{number.reported_text()}: {number.of}"))
     if any(number is not None and not number.verified for number in numbers):
         output.line(Text(f"{FROM_MEMORY} from memory, not checked against the paper", style="dim"))
     output.say("`imbtui papers PAPER` tells more of one.")
+
+
+def _below(words: str) -> Text:
+    """Return what found no room in a row as a line below it."""
+    from rich.text import Text
+
+    line = Text(f"  {words}", style="dim")
+    line.truncate(output.console().width, overflow="ellipsis")
+    return line
 
 
 def _verdict(report: PaperReport) -> Text:
