@@ -233,6 +233,8 @@ def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train
     ]
     # Its weights follow the losses of groups, which no process sees the whole of.
     settings.append(("methods.group_dro.by=class", "methods.group_dro.eta=0.5", *settings[0][1:]))
+    # Its penalty is differentiated twice, inside the wrapped objective.
+    settings.append(("methods.diversity.members=3", *settings[0][1:]))
     pairs = [(*make_runs(*s), *make_runs(*s)) for s in settings]
     spread(*(together for _, together in pairs))
     for alone, together in pairs:
