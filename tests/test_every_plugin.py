@@ -57,6 +57,8 @@ SURROUNDINGS: dict[str, list[str]] = {
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
     "balanced_svm": GAUSSIAN,
     "mechanism_transfer": REGRESSION,
+    "preact_resnet": ["model.width=8"],
+    "wide_resnet": ["model.widen=1"],
     "token_mlp": TOKENS,
     "transformer": TOKENS,
 }

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.models.resnet18k import PreActivationBlock
+from imbtui.option_types import Count
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 152: (3, 8, 36, 3)}
 EXPANSION = 4
@@ -24,6 +25,7 @@ class PreActResNet(nn.Module):
         input_shape: shape of one image, (C, H, W).
         make_head: makes the last layer for a feature width.
         depth: layers with weights along the longest path.
+        width: channels of the first stage, a quarter of what leaves it from depth 50 on.
     """
 
     def __init__(
@@ -32,14 +34,15 @@ class PreActResNet(nn.Module):
         make_head: Callable[[int], nn.Module],
         *,
         depth: Literal[18, 34, 50, 152] = 18,
+        width: Count = 64,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(input_shape[0], 64, 3, padding=1, bias=False)
+        self.stem = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
         narrows = depth >= 50
         blocks: list[nn.Module] = []
-        channels = 64
+        channels = width
         for stage, number in enumerate(BLOCKS[depth]):
-            planes = 64 << stage
+            planes = width << stage
             for position in range(number):
                 stride = 2 if stage and not position else 1
                 make = BottleneckBlock if narrows else PreActivationBlock
@@ -49,7 +52,7 @@ class PreActResNet(nn.Module):
         self.head = make_head(channels)
 
     def features(self, x: Tensor) -> Tensor:
-        """Map images (N, C, H, W) to features (N, 512), or (N, 2048) from depth 50 on."""
+        """Map images (N, C, H, W) to features (N, 8 width), or (N, 32 width) from depth 50 on."""
         return self.blocks(self.stem(x)).mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:

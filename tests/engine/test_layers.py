@@ -28,7 +28,7 @@ def of_tokens(name: str) -> bool:
 
 @pytest.mark.parametrize("name", plugins.names("model"))
 def test_every_model_has_places_that_states_pass_through_in_order(name: str) -> None:
-    small = {"wide_resnet": {"depth": 10, "widen": 1}, "resnet18k": {"width": 4}}
+    small = {"preact_resnet": {"width": 4}, "resnet18k": {"width": 4}, "wide_resnet": {"widen": 1}}
     model = network(name, **small.get(name, {}))
     places = places_in(model)
     assert next(iter(places)) == "input"

@@ -30,7 +30,7 @@ def test_depth_18_is_the_usual_one() -> None:
 
 @pytest.mark.parametrize(("depth", "blocks"), [(34, [3, 4, 6, 3]), (50, [3, 4, 6, 3])])
 def test_stages_of_deeper_ones(depth: Any, blocks: list[int]) -> None:
-    model = PreActResNet((3, 32, 32), HEAD, depth=depth)
+    model = PreActResNet((3, 32, 32), HEAD, depth=depth, width=8)
     places = places_in(model)
     ends = [places[f"stage{n}"][0].module for n in (1, 2, 3, 4)]
     assert "stage5" not in places
@@ -40,6 +40,6 @@ def test_stages_of_deeper_ones(depth: Any, blocks: list[int]) -> None:
 
 
 def test_wide_resnet_has_the_known_number_of_parameters() -> None:
-    assert parameters(WideResNet((3, 32, 32), HEAD, widen=2)) == 1_467_610
+    assert parameters(WideResNet((3, 32, 32), HEAD, depth=28, widen=2)) == 1_467_610
     small = WideResNet((3, 32, 32), HEAD, depth=10, widen=1).eval()
     assert small(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

@@ -44,7 +44,7 @@ def test_recipes_mix_where_their_networks_have_places(path: Path) -> None:
     assert wanted
     for model, layers in wanted.values():
         make = plugins.load("model", model.name)
-        small = {"depth": 18} if model.name == "preact_resnet" else {"depth": 10, "widen": 1}
+        small = {"depth": 18, "width": 4} if model.name == "preact_resnet" else {"depth": 10, "widen": 1}
         options = model.options if model.name == "mlp" else small  # the same stages in fewer blocks
         network = make((3, 32, 32), lambda width: make_head("linear", width, 10), **options)
         assert list(chosen_places(network, layers, where="test")) == layers
