@@ -27,12 +27,37 @@ def parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+OF_TOKENS = [n for n in plugins.names("model") if plugins.literal("model", n, "INPUTS") == "tokens"]
+OF_IMAGES = [n for n in plugins.names("model") if n not in OF_TOKENS]
+VOCABULARY = 5
+
+
+def drawn(name: str, kind: str, shape: tuple[int, ...] = (3, 16, 16), classes: int = 10) -> nn.Module:
+    """Return a model for images of a shape, or for three tokens."""
+    make = plugins.load("model", name)
+    own = head(kind, classes)
+    return make((3,), own, VOCABULARY) if name in OF_TOKENS else make(shape, own)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+@pytest.mark.parametrize("name", OF_TOKENS)
+def test_every_model_of_tokens_maps_them_to_logits(name: str, kind: str) -> None:
+    torch.manual_seed(0)
+    model = drawn(name, kind, classes=7).eval()
+    x = torch.randint(VOCABULARY, (4, 3))
+    logits = model(x)
+    assert logits.shape == (4, 7)
+    torch.testing.assert_close(model.head(model.features(x)), logits)
+    torch.testing.assert_close(torch.cat([model(one[None]) for one in x]), logits, rtol=1e-4, atol=1e-5)
+    check_gradients(model, x)
+
+
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32)])
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
-@pytest.mark.parametrize("name", plugins.names("model"))
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_every_model_maps_images_to_logits(name: str, kind: str, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
-    model = plugins.load("model", name)(shape, head(kind, 7)).eval()
+    model = drawn(name, kind, shape, classes=7).eval()
     x = torch.rand(4, *shape)
     logits, features = model(x), model.features(x)
     assert logits.shape == (4, 7)
@@ -44,15 +69,22 @@ def test_every_model_maps_images_to_logits(name: str, kind: str, shape: tuple[in
     torch.testing.assert_close(
         model(x.contiguous(memory_format=torch.channels_last)), logits, rtol=1e-4, atol=1e-5
     )
+    check_gradients(model, x)
+
+
+def check_gradients(model: nn.Module, x: torch.Tensor) -> None:
+    """Every parameter that is trained has a gradient."""
     model.train()(x).sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    trained = [p for p in model.parameters() if p.requires_grad]
+    assert trained
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in trained)
 
 
 @pytest.mark.parametrize("name", plugins.names("model"))
 def test_every_model_is_drawn_from_the_seed(name: str) -> None:
     def draw(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        model = plugins.load("model", name)((1, 8, 8), head("cosine"))
+        model = drawn(name, "cosine", (1, 8, 8))
         return torch.cat([p.detach().ravel() for p in model.parameters()])
 
     torch.testing.assert_close(draw(1), draw(1), rtol=0, atol=0)
@@ -62,7 +94,7 @@ def test_every_model_is_drawn_from_the_seed(name: str) -> None:
 @pytest.mark.parametrize("name", plugins.names("model"))
 def test_no_initialisation_touches_a_cosine_head(name: str) -> None:
     """cao2019 §4: uniform(-1, 1), columns of unit length."""
-    model = plugins.load("model", name)((3, 16, 16), head("cosine"))
+    model = drawn(name, "cosine")
     assert isinstance(model.head, CosineHead)
     torch.testing.assert_close(model.head.weight.norm(dim=0), torch.ones(10))
 
