@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from imbtui.recipe import PlannedRun, Study
 
 FORMAT = 1
-STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 ACTIVE = ("queued", "running")
 ENDS = ("finished", "stopped", "failed")  # what a trainer can say of itself
 _BUILDING = ".new-"
@@ -567,8 +566,8 @@ def _resolve_id(runs: RunsPaths, reference: str) -> str:
         ordered = sorted(ids, key=lambda i: (read(runs.run(i)).order, i), reverse=True)
         position = int(back[1] or 0)
         if position >= len(ordered):
-            there = f"only {len(ordered)}" if ordered else "none"
-            raise UserError(f"there is no such run in {runs.root}, {there} in all", where=reference)
+            there = f"only {len(ordered)} runs" if ordered else "no runs"
+            raise UserError(f"there are {there} in {runs.root}", where=reference)
         return ordered[position]
     if reference.isdigit():
         listing = files.read_json(runs.listing) or []

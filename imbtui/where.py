@@ -36,6 +36,7 @@ TEXT_FIELDS = (
 )
 NUMBER_FIELDS = ("seed", "attempt", "priority", "seconds", "steps", "epochs", "fit_epoch")
 FIELDS = (*TEXT_FIELDS, *NUMBER_FIELDS, "tags", "tag", "name")
+STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
 SEARCHED = ("id", "study", "arm", "title", "tags")
 PLUGIN_TABLES = ("dataset", "model", "loss", "optimizer", "schedule")
 PLUGIN_LISTS = ("corruptions", "methods", "probes")
@@ -307,6 +308,9 @@ class _Parser:
     def _value(self, key: str) -> Any:
         token = self.token
         text = self._written()
+        if key == "state" and text not in STATES:
+            place = self._place(token.column)
+            raise UserError(f'there is no state "{text}"', where=place, hint=did_you_mean(text, list(STATES)))
         if token.kind == "quoted":
             return text
         if text == "none":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imbtui import files, index, store
+from imbtui import files, index, store, where
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
@@ -98,7 +98,7 @@ def test_damaged_files_never_raise(make_runs: MakeRuns, runs: RunsPaths, damage:
     (run,) = make_runs()
     (run.root / damage).write_bytes(b'{"attempt": \xff\x00')
     view = store.read(run)
-    assert view.state in store.STATES
+    assert view.state in where.STATES
     assert isinstance(view.recipe, dict)
     assert index.query(runs)[0]["id"] == run.id
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from imbtui import text
+from imbtui import text, where
 from imbtui.files import printable
 from imbtui.knobs import phrase
 from imbtui.tui.messages import Row
 
 MAIN_METRIC = "test/balanced_accuracy"
-STATES = ("queued", "running", "finished", "stopped", "failed", "crashed")
+STATES = where.STATES
 
 
 def name(row: Row) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import doctor, documents, files, index, shapes, store
+from imbtui import doctor, documents, files, index, shapes, store, where
 from imbtui.cli.app import main
 from imbtui.launch import Order
 from imbtui.launch.local import Local
@@ -136,7 +136,7 @@ def test_no_value_in_a_run_folder_takes_a_command_down(
     made = damaged(runs, finished)
     for run_id in made:
         view = store.read(runs.run(run_id))
-        assert view.state in store.STATES
+        assert view.state in where.STATES
         documents.dumps(documents.whole(view))
         assert 0 <= view.progress.share <= 1
         index.row_of(view)

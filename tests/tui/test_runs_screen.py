@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from imbtui import store
+from imbtui import store, where
 from imbtui.paths import RunsPaths
 from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.dialogs.help import Help
@@ -29,7 +29,7 @@ async def test_states_are_spelled_out_in_the_focused_table(
         await pilot.pause()
         assert isinstance(app.focused, RunsTable)
         text = shown(pilot)
-        for state in store.STATES:
+        for state in where.STATES:
             assert f" {state} " in text
         assert "62 %" in text and "LDAM-DRW" in text
         assert "the loss became" in text  # the reason of the failed run, in the list
