@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from textual.widgets import Input
+from textual import events
 
 from imbtui import store, where
 from imbtui.paths import RunsPaths
@@ -117,22 +117,42 @@ async def test_the_filter_follows_every_key(gallery: RunsPaths, opened: Any, wai
         assert len(table.rows) == 14
 
 
+async def test_keys_pressed_in_one_go_take_effect_in_their_order(
+    gallery: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    async with opened(gallery) as (app, pilot):
+        table = app.screen.query_one(RunsTable)
+        # All of them wait in the app's queue before the first one has had any effect.
+        edits = (*"frx", "backspace", "left", "d", "end", *"waa", "home", "delete", "f")
+        for key in ("slash", *edits, "enter", "s"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wait(pilot, lambda: "1 of 14 runs" in shown(pilot))
+        assert table.sort_key != "age", "the letter behind Enter is the table's again"
+        for key in ("escape", "slash", *"fashion", "enter", "space", "down", "space"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wait(pilot, lambda: len(table.marks) == 2)
+        assert {row["arm"] for row in table.chosen} == {"RW"}
+
+
 async def test_the_filter_speaks_the_language_of_ls(
     gallery: RunsPaths, opened: Any, wait: Any, shown: Any
 ) -> None:
     async with opened(gallery) as (app, pilot):
         table = app.screen.query_one(RunsTable)
-        field = app.screen.query_one(Input)
-        await pilot.press("slash")
-        field.value = "state == finished and test/balanced_accuracy > 0.7"
+
+        async def paste(text: str) -> None:
+            await pilot.press("slash", "ctrl+u")
+            app.post_message(events.Paste(text))
+
+        await paste("state == finished and test/balanced_accuracy > 0.7")
         await wait(pilot, lambda: 0 < len(table.rows) < 14)
         assert all(row["metrics"]["test/balanced_accuracy"] > 0.7 for row in table.rows)
-        field.value = "loss.name == cross_entropy"  # needs the run folders
+        await paste("loss.name == cross_entropy")  # needs the run folders
         await wait(pilot, lambda: [row["id"][:6] for row in table.rows] == ["fdrwaa", "fceaaa"])
-        field.value = "stat == finished"
-        await wait(pilot, lambda: "column 1" in shown(pilot) and "Did you mean" in shown(pilot))
+        app.post_message(events.Paste(" and stat == finished"))
+        await wait(pilot, lambda: "column 33" in shown(pilot) and "Did you mean" in shown(pilot))
         assert len(table.rows) == 2  # the filter before stays in force
-        field.value = "state == finished and"
+        await paste("state == finished and")
         await wait(pilot, lambda: "at the end" in shown(pilot))
         await pilot.press("escape")
         await wait(pilot, lambda: len(table.rows) == 14 and "column" not in shown(pilot))

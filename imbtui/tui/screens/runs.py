@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from imbtui.errors import UserError
 from imbtui.files import printable
@@ -32,6 +32,7 @@ from imbtui.tui.messages import (
 )
 from imbtui.tui.widgets.detail import Detail
 from imbtui.tui.widgets.devices import Devices
+from imbtui.tui.widgets.filter_line import FilterLine
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
 from imbtui.tui.widgets.preview import Preview
@@ -71,15 +72,6 @@ class Filtered(Message, bubble=False):
         self.ids = ids
 
 
-class FilterInput(Input):
-    """The search field; the table follows every key."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter,down", "submit", "to the runs", id="filter.keep", tooltip="Keep the filter."),
-        Binding("escape", "screen.back", "clear", id="filter.back", tooltip="Clear the filter."),
-    ]
-
-
 class Runs(Screen[None]):
     """All runs of the folder; keys act on the marked ones, else on the selected one."""
 
@@ -96,16 +88,11 @@ class Runs(Screen[None]):
     Runs.-narrow.-short Preview > #numbers { display: none; }
     Runs.-preview Preview { display: block; }
     Runs.-preview Detail { display: none; }
-    Runs #filter { display: none; height: 1; background: $surface; }
-    Runs #filter.-shown { display: block; }
-    Runs #filter > Static { width: auto; padding: 0 1; color: $text-primary; }
-    Runs #filter > Input { width: 1fr; background: $surface; }
-    Runs #said { width: 36; color: $text-muted; padding: 0 1; text-align: right; }
     Runs #wrong { display: none; height: auto; max-height: 3; background: $surface; color: $text-error; }
     Runs #wrong.-shown { display: block; padding: 0 1; }
     Runs #empty { display: none; width: 1fr; height: 1fr; content-align: center middle; }
     Runs #list.-empty > #empty { display: block; }
-    Runs #list.-empty > RunsTable { display: none; }
+    Runs #list.-empty > RunsTable { height: 1; }
     """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]
@@ -158,10 +145,15 @@ class Runs(Screen[None]):
             id="runs.clear",
             tooltip="Clear the filter, then the marks.",
         ),
+        Binding("enter,down", "keep_filter", "to the runs", id="filter.keep", tooltip="Keep the filter."),
+        Binding("escape", "drop_filter", "clear", id="filter.back", tooltip="Clear the filter."),
     ]
+    _OF_FILTER = frozenset({"keep_filter", "drop_filter"})
+    _OF_RUNS = frozenset(b.action for b in BINDINGS if isinstance(b, Binding)) - _OF_FILTER
 
     def __init__(self) -> None:
         super().__init__()
+        self._line = FilterLine("ldam   or   state == finished and test/accuracy > 0.8")
         self._filter_text = ""
         self._filter: RunFilter | None = None
         self._matched: frozenset[str] = frozenset()
@@ -169,7 +161,6 @@ class Runs(Screen[None]):
         self._knobs: dict[str, str] = {}
         self._notes: dict[str, str] = {}
         self._wanted = Wants()
-        self._filtering = False
         self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
@@ -177,14 +168,7 @@ class Runs(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Head("imbtui", _place(self.app.runs.root))
         yield Devices()
-        with Horizontal(id="filter"):
-            yield Static("/")
-            yield FilterInput(
-                compact=True,
-                placeholder="ldam   or   state == finished and test/accuracy > 0.8",
-                select_on_focus=False,
-            )
-            yield Static(id="said", markup=False)
+        yield self._line
         yield Static(id="wrong", markup=False)
         with Horizontal(id="body"):
             with Container(id="list"):
@@ -196,12 +180,12 @@ class Runs(Screen[None]):
 
     def on_mount(self) -> None:
         view, table = self.app.view, self._table
+        table.typed, table.pasted = self._type, self._paste
         known = {column.key for column in table.columns}
         table.sort_key, table.descending = (view.sort if view.sort in known else "age"), view.descending
         table.grouped, table.toggled, table.hidden = view.grouped, set(view.toggled), set(view.hidden)
         if view.filter:
-            with self.prevent(Input.Changed):
-                self.query_one(Input).value = view.filter
+            self._line.show(text=view.filter)
             self._take_filter(view.filter)
 
     def on_resize(self) -> None:
@@ -269,8 +253,11 @@ class Runs(Screen[None]):
         live = self.app.live
         self._table.show(rows)
         if self._filter_text:
-            self._say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
-        self.query_one("#list").set_class(not rows, "-empty")
+            self._line.say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
+        place = self.query_one("#list")
+        if place.has_class("-empty") is bool(rows):
+            place.set_class(not rows, "-empty")
+            self.refresh_bindings()
         if not rows:
             self.query_one("#empty", Static).update(self._nothing())
         self._show_selected()
@@ -381,18 +368,45 @@ class Runs(Screen[None]):
     # The filter
 
     def action_filter(self) -> None:
-        self._show_field(filtering=True)
-        self.query_one(Input).focus()
+        self._line.show(typing=True)
+        self._typing_changed()
 
-    def _show_field(self, *, filtering: bool | None = None) -> None:
-        """Show the field while a filter is typed or in force."""
-        # A class of the screen's own would style every widget anew, at every key.
-        self._filtering = self._filtering if filtering is None else filtering
-        self.query_one("#filter").set_class(self._filtering or bool(self._filter_text), "-shown")
+    def action_keep_filter(self) -> None:
+        self._line.show(typing=False)
+        self._typing_changed()
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        self._take_filter(event.value.strip())
+    def action_drop_filter(self) -> None:
+        self._line.show(text="", typing=False)
+        self._line.say("")
+        self._typing_changed()
+        self._take_filter("")
+
+    def _typing_changed(self) -> None:
+        self._table.typing = self._line.typing
+        self.refresh_bindings()
+
+    def _type(self, event: events.Key) -> bool:
+        """Take a key before the table does, while the filter is typed."""
+        line = self._line
+        if not line.typing:
+            return False
+        before = line.text
+        taken = line.edit(event)
+        if line.text != before:
+            self._take_filter(line.text.strip())
+        return taken
+
+    def _paste(self, text: str) -> None:
+        if self._line.typing:
+            self._line.insert(text)
+            self._take_filter(self._line.text.strip())
+
+    def on_click(self, event: events.Click) -> None:
+        """The filter is typed after a click on it; a click on the runs leaves it."""
+        if isinstance(event.widget, FilterLine):
+            self.action_filter()
+        elif self._line.typing and isinstance(event.widget, RunsTable):
+            self.action_keep_filter()
 
     def _take_filter(self, text: str) -> None:
         try:
@@ -404,18 +418,9 @@ class Runs(Screen[None]):
         self._filter_text, self._filter = text, new
         self.app.view.filter = text
         self._matched = frozenset()
-        self._show_field()
         if not text:
-            self._say("")
+            self._line.say("")
         self._show_all()
-
-    @on(Input.Submitted)
-    def _typed_all(self) -> None:
-        self._show_field(filtering=False)
-        self._table.focus()
-
-    def _say(self, sentence: str) -> None:
-        self.query_one("#said", Static).update(sentence)
 
     def _complain(self, sentence: str) -> None:
         if sentence != self._complaint:
@@ -438,25 +443,19 @@ class Runs(Screen[None]):
             self._show([row for row in self.app.live.rows if row["id"] in self._matched])
 
     def action_back(self) -> None:
-        if self._filter_text or self._filtering:
-            with self.prevent(Input.Changed):
-                self.query_one(Input).value = ""
-            self._filter_text, self._filter = "", None
-            self.app.view.filter = ""
-            self._say("")
-            self._complain("")
-            self._show_field(filtering=False)
-            self._show_all()
+        if self._filter_text or self._line.text:
+            self.action_drop_filter()
         elif self._table.marks:
             self._table.unmark()
             self._show_selected()
-        self._table.focus()
 
     # What is done to runs
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The key that opens the filter means nothing inside it."""
-        return not (action == "filter" and isinstance(self.focused, Input))
+        """While the filter is typed, only the keys that end it mean something."""
+        if action in self._OF_FILTER or action in self._OF_RUNS:
+            return self._line.typing is (action in self._OF_FILTER)
+        return super().check_action(action, parameters)
 
     def action_refresh(self) -> None:
         self.app.live.poke(sweep=True)

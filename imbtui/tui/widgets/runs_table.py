@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
@@ -113,7 +114,13 @@ _IN_GROUPS = ("name", "seed", "last", "best", "age", "progress")
 
 
 class RunsTable(RunLines):
-    """Runs as lines, sorted by a column; or grouped by study, with mean ± sd over seeds."""
+    """Runs as lines, sorted by a column; or grouped by study, with mean ± sd over seeds.
+
+    Attributes:
+        typing: whether letters go to a filter instead of moving about here.
+        typed: sees each key first, and says whether it has taken it.
+        pasted: takes what is pasted.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="runs.open", tooltip="Open the selected run."),
@@ -145,6 +152,9 @@ class RunsTable(RunLines):
         self._runs: list[Row] = []
         self._newer: dict[str, Row] = {}
         self._has_best = False
+        self.typing = False
+        self.typed: Callable[[events.Key], bool] = lambda event: False
+        self.pasted: Callable[[str], None] = lambda text: None
 
     # What it shows
 
@@ -224,6 +234,28 @@ class RunsTable(RunLines):
         return have + lack
 
     # Keys
+
+    async def on_key(self, event: events.Key) -> None:
+        if self.typed(event):
+            event.stop()
+            event.prevent_default()
+        else:
+            await super().on_key(event)
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self.pasted(event.text)
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return self.typing and character is not None and character.isprintable()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter and the arrows leave a filter that is typed; without lines there is nothing to act on."""
+        if action in ("open", "mark", "sort", "turn", "group", "open_group"):
+            return bool(self.rows) and not self.typing
+        if action == "move" and self.typing:
+            return False
+        return super().check_action(action, parameters)
 
     def action_open(self) -> None:
         if self.group is None:
