@@ -8,6 +8,7 @@ those moved. Watching through the kernel would be silent on network disks and sa
 from __future__ import annotations
 
 import contextlib
+import gc
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ from imbtui.tui.messages import (
     Said,
     SystemGrew,
 )
+from imbtui.tui.searched import Searched
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -178,6 +180,9 @@ class Poller:
         self._reasons(active)
         for row in active:
             self._enrich(row["id"])
+        # The list stays: a collection that walks through all of it would hold up a key now and then.
+        gc.collect(1)
+        gc.freeze()
         self._tell(RunsChanged(tuple(self._rows.values())))
 
     def _dressed(self, row: Row) -> Row:
@@ -364,12 +369,14 @@ class Live:
 
     Attributes:
         rows: all runs, newest first, as of the newest message.
+        searched: the texts of these rows.
         machine: the newest reading; None before the first.
         listed: whether the list of runs has been read.
     """
 
     def __init__(self, app: App[Any], runs: RunsPaths) -> None:
         self.rows: list[Row] = []
+        self.searched = Searched(())
         self.machine: Any = None
         self.listed = False
         self.curves: dict[str, Curves] = {}
@@ -426,7 +433,7 @@ class Live:
         from imbtui.store import ACTIVE
 
         were = {row["id"] for row in self.rows if row["state"] in ACTIVE}
-        self.rows = list(message.rows)
+        self.rows, self.searched = list(message.rows), message.searched
         self.listed = True
         return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
 

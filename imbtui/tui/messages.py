@@ -8,6 +8,7 @@ from typing import Any
 from textual.message import Message
 
 from imbtui.tui.curves import Curves
+from imbtui.tui.searched import Searched
 
 Row = dict[str, Any]
 """A run as the index lists it, with `search`: its texts in small letters.
@@ -17,11 +18,16 @@ Running ones also carry `live` (how far they are), queued ones `why` (what they 
 
 
 class RunsChanged(Message, bubble=False):
-    """Runs came, went or changed their state."""
+    """Runs came, went or changed their state.
+
+    Attributes:
+        searched: the rows' texts, for words of a filter.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         super().__init__()
         self.rows = rows
+        self.searched = Searched(rows)
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, RunsChanged)

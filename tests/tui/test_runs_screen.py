@@ -150,7 +150,7 @@ async def test_the_filter_speaks_the_language_of_ls(
         await paste("loss.name == cross_entropy")  # needs the run folders
         await wait(pilot, lambda: [row["id"][:6] for row in table.rows] == ["fdrwaa", "fceaaa"])
         app.post_message(events.Paste(" and stat == finished"))
-        await wait(pilot, lambda: "column 33" in shown(pilot) and "Did you mean" in shown(pilot))
+        await wait(pilot, lambda: "column 32" in shown(pilot) and "Did you mean" in shown(pilot))
         assert len(table.rows) == 2  # the filter before stays in force
         await paste("state == finished and")
         await wait(pilot, lambda: "at the end" in shown(pilot))

@@ -246,7 +246,7 @@ class Runs(Screen[None]):
             self._filter_in_thread(self._filter)
             shown = [row for row in live.rows if row["id"] in self._matched]
         else:
-            shown = self._filter.apply(live.rows) if self._filter else list(live.rows)
+            shown = self._filter.apply(live.rows, live.searched) if self._filter else list(live.rows)
         self._show(shown)
 
     def _show(self, rows: list[Row]) -> None:

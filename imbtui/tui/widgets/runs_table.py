@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -151,6 +151,7 @@ class RunsTable(RunLines):
         self.hidden: set[str] = set()
         self._runs: list[Row] = []
         self._newer: dict[str, Row] = {}
+        self._keys: dict[str, list[Any]] = {}
         self._has_best = False
         self.typing = False
         self.typed: Callable[[events.Key], bool] = lambda event: False
@@ -180,6 +181,7 @@ class RunsTable(RunLines):
 
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
+        self._keys = {}
         if self.rows is not self._runs:
             self._newer |= rows
 
@@ -214,7 +216,8 @@ class RunsTable(RunLines):
         self.refresh()
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
-        self._runs, self._newer = list(rows), {}
+        if rows is not self._runs:
+            self._runs, self._newer, self._keys = list(rows), {}, {}
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
         return self._sorted(self._runs)
@@ -225,13 +228,16 @@ class RunsTable(RunLines):
         column = next(c for c in self.columns if c.key == self.sort_key)
         if rows and "group" in rows[0] and column.key not in ("name", "last", "best"):
             return rows[::-1] if self.sort_key == "age" else rows
-        have: list[Row] = []
-        lack: list[Row] = []
-        for row in rows:
-            (lack if column.order(row) is None else have).append(row)
+        keys = self._keys.get(column.key) if rows is self._runs else None
+        if keys is None:
+            keys = [column.order(row) for row in rows]
+            if rows is self._runs:
+                self._keys[column.key] = keys
+        have = [position for position, key in enumerate(keys) if key is not None]
         # Equal keys stay newest first, as the rows come.
-        have.sort(key=column.order, reverse=self.descending)
-        return have + lack
+        have.sort(key=keys.__getitem__, reverse=self.descending)
+        lack = [row for row, key in zip(rows, keys, strict=True) if key is None]
+        return [rows[position] for position in have] + lack
 
     # Keys
 

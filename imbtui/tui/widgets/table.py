@@ -21,7 +21,7 @@ from imbtui.tui.messages import Row
 
 GAP = 2
 MARK = 3  # columns before the first cell: the mark, and the cursor's edge
-MEASURED = 400  # rows that say how wide contents are
+MEASURED = 120  # rows that say how wide contents are
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,8 @@ class Table(ScrollView, can_focus=True):
         self._cursor = 0
         self._highlighted: str | None = None
         self._needed: dict[str, int] = {}
+        self._drawn: list[tuple[Column, int]] = []
+        self._styles: dict[tuple[str, bool], Style] = {}
 
     # What it shows
 
@@ -162,7 +164,7 @@ class Table(ScrollView, can_focus=True):
         offset = self._cursor - self.scroll_offset.y
         self.rows = self.arranged(rows)
         self._at = None
-        place = None if before is None else self._found(before["id"])
+        place = None if before is None else self._found(before)
         stays = place is not None
         self._cursor = min(self._cursor, max(0, len(self.rows) - 1)) if place is None else place
         self.measure()
@@ -180,11 +182,14 @@ class Table(ScrollView, can_focus=True):
             self._at = {row["id"]: position for position, row in enumerate(self.rows)}
         return self._at
 
-    def _found(self, row_id: str) -> int | None:
-        """Return a row's position; mostly it is where the cursor stands."""
-        rows, near = self.rows, self._cursor
+    def _found(self, wanted: Row) -> int | None:
+        """Return a row's position; mostly it is where the cursor stands, or the same object elsewhere."""
+        rows, near, row_id = self.rows, self._cursor, wanted["id"]
         if near < len(rows) and rows[near]["id"] == row_id:
             return near
+        same = next((position for position, row in enumerate(rows) if row is wanted), None)
+        if same is not None:
+            return same
         return next((position for position, row in enumerate(rows) if row["id"] == row_id), None)
 
     def update(self, rows: Mapping[str, Row]) -> None:
@@ -296,7 +301,11 @@ class Table(ScrollView, can_focus=True):
 
     def _fit(self) -> None:
         # One line more than there are rows: the heading stands on the first line of the screen.
-        self.virtual_size = Size(self.size.width, len(self.rows) + 1)
+        size = Size(self.size.width, len(self.rows) + 1)
+        if size != self.virtual_size:
+            # Set in the usual way it would lay the whole screen out anew, at every key of a filter.
+            self.set_reactive(Table.virtual_size, size)
+            self._scroll_update(size)
 
     def _keep_in_sight(self) -> None:
         top = self.scroll_offset.y
@@ -343,6 +352,11 @@ class Table(ScrollView, can_focus=True):
             start += width + GAP
         return None
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # The same for all lines of a drawing.
+        self._drawn, self._styles = self._layout(), {}
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
@@ -356,7 +370,7 @@ class Table(ScrollView, can_focus=True):
         plain = self.get_component_rich_style("table--heading")
         sorted_by = self.get_component_rich_style("table--sorted")
         segments = [Segment(" " * MARK, plain)]
-        for number, (column, cells) in enumerate(self._layout()):
+        for number, (column, cells) in enumerate(self._drawn):
             if number:
                 segments.append(Segment(" " * GAP, plain))
             title, style = column.title, plain
@@ -377,7 +391,11 @@ class Table(ScrollView, can_focus=True):
         back = Style(bgcolor=ground.bgcolor)
 
         def style(component: str) -> Style:
-            return self.get_component_rich_style(component) + back
+            known = self._styles.get((component, cursor))
+            if known is None:
+                known = self.get_component_rich_style(component) + back
+                self._styles[component, cursor] = known
+            return known
 
         marked = self.is_marked(row)
         segments = [
@@ -387,7 +405,7 @@ class Table(ScrollView, can_focus=True):
         heading = self.heading_of(row, style)
         if heading is not None:
             return Strip([*segments, *heading]).crop_extend(0, width, back)
-        for number, (column, cells) in enumerate(self._layout()):
+        for number, (column, cells) in enumerate(self._drawn):
             if number:
                 segments.append(Segment(" " * GAP, back))
             segments += self.cells(row, column, cells, style)
