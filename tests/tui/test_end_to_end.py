@@ -1,9 +1,10 @@
-"""The five knobs of the product, by keyboard alone, in a real terminal of 80 x 24."""
+"""By keyboard alone, in a real terminal of 80 x 24, on real runs."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -30,9 +31,12 @@ class Terminal:
         self._socket = f"imbtui-test-{os.getpid()}"
         self._tmux("kill-server", check=False)
         given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
-        self._tmux(
-            "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", *given, "-c", str(folder), command
-        )
+        size = ("-x", "80", "-y", "24")
+        self._tmux("-f", "/dev/null", "new-session", "-d", *size, *given, "-c", str(folder), command)
+
+    def again(self) -> None:
+        """Start the program once more, in the same terminal."""
+        self._tmux("respawn-pane", "-k")
 
     def _tmux(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -150,3 +154,70 @@ def test_five_knobs_each_change_a_run_and_quitting_leaves_the_runs_alone(
         time.sleep(0.1)
         views = [store.read(runs.run(view.id)) for view in views]
     assert {view.state for view in views} <= {"queued", "running", "finished"}
+
+
+ENDLESS = """
+title = "two endless runs"
+seeds = [0, 1]
+[dataset]
+name = "digits"
+protocol = "long_tail"
+[model]
+name = "mlp"
+hidden = [16]
+[train]
+epochs = 1000000
+evaluate_every = 5
+threads = 1
+"""
+
+
+def epoch_shown(screen: str) -> int:
+    found = re.search(r"epoch (\d+) of 1000000", screen)
+    return int(found[1]) if found else -1
+
+
+def test_runs_outlive_the_screen_and_are_watched_stopped_and_compared(
+    tmp_path: Path, runs: RunsPaths, terminal: Terminal
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "endless.toml").write_text(ENDLESS)
+    terminal.wait(lambda screen: "No runs here yet" in screen)
+    terminal.press("n")
+    terminal.wait(lambda screen: "quickstart " in screen)
+    terminal.type("endless")
+    terminal.wait(lambda screen: "two endless runs" in screen)
+    terminal.press("Enter")
+    terminal.wait(lambda screen: "2 runs: " in screen or "2 runs;" in screen)
+    terminal.press("C-l")
+    terminal.wait(lambda screen: "2 running" in screen and "bal.acc" in screen)
+
+    # Its curve moves.
+    terminal.type("/seed == 0")
+    terminal.press("Enter")
+    terminal.wait(lambda screen: "1 of 2 runs" in screen)
+    terminal.press("Enter")
+    before = terminal.wait(lambda screen: epoch_shown(screen) > 0 and "1 Curves" in screen)
+    terminal.wait(lambda screen: epoch_shown(screen) > epoch_shown(before) + 10)
+    terminal.press("Escape")
+    terminal.wait(lambda screen: "1 of 2 runs" in screen)
+    terminal.press("q")
+    terminal.wait(lambda screen: "left with 0" in screen)
+
+    # The dashboard is as it was left; the other run is stopped.
+    terminal.again()
+    screen = terminal.wait(lambda screen: "1 of 2 runs" in screen and epoch_shown(screen) > 0)
+    assert "seed == 0" in screen and epoch_shown(screen) > epoch_shown(before)
+    terminal.press("/", "C-u")
+    terminal.type("seed == 1")
+    terminal.press("Enter", "x")
+    terminal.wait(lambda screen: "Stop" in screen and "seed 1?" in screen)
+    terminal.press("y")
+    terminal.wait(lambda screen: re.search(r"stopped +\S+ +\S+ +1 ", screen))
+    states = {view.seed: view.state for view in (store.read(runs.run(i)) for i in store.list_ids(runs))}
+    assert states == {0: "running", 1: "stopped"}
+
+    terminal.press("Escape", "g", "Space", "Space", "c")
+    terminal.wait(lambda screen: " Compare" in screen and "test/balanced accuracy" in screen)
+    terminal.press("s")  # by themselves, not as seeds of one study
+    terminal.wait(lambda screen: "seed 0" in screen and "seed 1" in screen)
