@@ -302,7 +302,9 @@ class Table(ScrollView, can_focus=True):
     def _fit(self) -> None:
         # One line more than there are rows: the heading stands on the first line of the screen.
         size = Size(self.size.width, len(self.rows) + 1)
-        if size != self.virtual_size:
+        if self.styles.auto_dimensions:
+            self.virtual_size = size
+        elif size != self.virtual_size:
             # Set in the usual way it would lay the whole screen out anew, at every key of a filter.
             self.set_reactive(Table.virtual_size, size)
             self._scroll_update(size)
