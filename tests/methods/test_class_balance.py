@@ -37,6 +37,7 @@ def set_up(name: str, **options: Any) -> Method:
             class_counts=torch.as_tensor(examples.class_counts(4)),
             examples={"train": examples},
             batches=lambda split: (),
+            whole=lambda split: pytest.fail("nothing asks for it"),
             seed=0,
             device=torch.device("cpu"),
         )

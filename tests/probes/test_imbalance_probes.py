@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.datasets.gaussian_mixture import GaussianMixture
-from imbtui.engine.batch import Batch
+from imbtui.engine.batch import Batch, joined
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.engine.heads import make_head
 from imbtui.engine.method import Context, Probe
@@ -66,6 +66,7 @@ def context_of(model: nn.Module, splits: DataSplits) -> Context:
         class_counts=torch.from_numpy(splits.train.class_counts(splits.num_classes)),
         examples=examples,
         batches=batches,
+        whole=lambda split: joined(list(batches(split))),
         seed=0,
         device=torch.device("cpu"),
     )

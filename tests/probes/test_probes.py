@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import precision_score, recall_score
 from torch import Tensor, nn
 
-from imbtui.engine.batch import Batch
+from imbtui.engine.batch import Batch, joined
 from imbtui.engine.examples import Examples
 from imbtui.engine.heads import CosineHead, make_head
 from imbtui.engine.method import Context
@@ -50,6 +50,7 @@ def context_of(model: nn.Module, classes: int = 3) -> Context:
         class_counts=torch.full((classes,), 30),
         examples={"test": Examples.of(X.numpy(), Y.numpy())},
         batches=batches,
+        whole=lambda split: joined(list(batches(split))),
         seed=0,
         device=torch.device("cpu"),
     )
