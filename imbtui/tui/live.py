@@ -381,6 +381,7 @@ class Live:
         self.listed = False
         self.curves: dict[str, Curves] = {}
         self.complete: set[str] = set()
+        self._active: dict[str, int] = {}
         self._app = app
         self._poller = Poller(runs, app.post_message)
         self._busy = False
@@ -432,16 +433,17 @@ class Live:
         """Keep the new list and return the runs that ended since the one before."""
         from imbtui.store import ACTIVE
 
-        were = {row["id"] for row in self.rows if row["state"] in ACTIVE}
+        were = set(self._active)
         self.rows, self.searched = list(message.rows), message.searched
+        self._active = {row["id"]: place for place, row in enumerate(self.rows) if row["state"] in ACTIVE}
         self.listed = True
         return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
 
     def take_progress(self, message: ProgressMade) -> None:
         """Keep the rows of active runs."""
-        for position, row in enumerate(self.rows):
-            if row["state"] in ("queued", "running") and row["id"] in message.rows:
-                self.rows[position] = message.rows[row["id"]]
+        for run_id, row in message.rows.items():
+            if run_id in self._active:
+                self.rows[self._active[run_id]] = row
 
     def take_curves(self, message: RowsArrived) -> None:
         """Append to a run's curves."""

@@ -1,6 +1,11 @@
 """The pictures of the README, from real runs: `python tests/screenshots/take.py RUNS`.
 
-RUNS is a runs folder in which the quick start has run: `imbtui run quickstart --runs RUNS`.
+RUNS is a runs folder in which the quick start has run: `imbtui run quickstart --runs RUNS`. The queue is
+empty then; its picture is taken by name, after
+
+    imbtui queue pause --runs RUNS
+    imbtui run quickstart --set train.epochs=200 --detach --runs RUNS
+    python tests/screenshots/take.py RUNS queue
 """
 
 from __future__ import annotations
@@ -25,6 +30,10 @@ SHOTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("curves", ("enter", "left", *["left"] * 20), "epoch"),
     ("classes", ("enter", "2", "h"), "confusion, per cent"),
     ("system", ("enter", "5"), "memory of the process"),
+    ("recipe", ("enter", "3", "d"), "LDAM-DRW"),
+    ("compare", ("c",), "p = "),
+    ("queue", ("w", "down"), "LDAM-DRW"),
+    ("papers", ("P",), "frankle2019"),
     ("new-run", ("n",), "9 runs"),
     ("form", ("n", *"quickstart", "enter"), "9 runs: 3 arms"),
 )
@@ -57,7 +66,10 @@ async def take(runs: RunsPaths, name: str, keys: tuple[str, ...], ready: str) ->
 def main() -> None:
     runs = RunsPaths(Path(sys.argv[1]).absolute())
     os.chdir(runs.root.parent)  # so that the pictures name no folder of this machine
+    wanted = sys.argv[2:] or [name for name, _, _ in SHOTS if name != "queue"]
     for name, keys, ready in SHOTS:
+        if name not in wanted:
+            continue
         asyncio.run(take(runs, name, keys, ready))
         print(HERE / f"{name}.svg")
 
