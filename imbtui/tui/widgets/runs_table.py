@@ -150,7 +150,7 @@ class RunsTable(RunLines):
         self.toggled: set[str] = set()
         self.hidden: set[str] = set()
         self._runs: list[Row] = []
-        self._newer: dict[str, Row] = {}
+        self._run_places: dict[str, int] | None = None
         self._keys: dict[str, list[Any]] = {}
         self._has_best = False
         self.typing = False
@@ -181,13 +181,15 @@ class RunsTable(RunLines):
 
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
-        self._keys = {}
-        if self.rows is not self._runs:
-            self._newer |= rows
-
-    def _all(self) -> list[Row]:
-        """Return all runs as they are now, in the order they came in."""
-        return [self._newer.get(row["id"], row) for row in self._runs] if self._newer else self._runs
+        if self._run_places is None:
+            self._run_places = {row["id"]: place for place, row in enumerate(self._runs)}
+        for run_id, row in rows.items():
+            place = self._run_places.get(run_id)
+            if place is not None:
+                self._runs[place] = row
+                for column in self.columns:
+                    if column.key in self._keys:
+                        self._keys[column.key][place] = column.order(row)
 
     def is_marked(self, row: Row) -> bool:
         group = row.get("group")
@@ -217,7 +219,7 @@ class RunsTable(RunLines):
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
         if rows is not self._runs:
-            self._runs, self._newer, self._keys = list(rows), {}, {}
+            self._runs, self._run_places, self._keys = list(rows), None, {}
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
         return self._sorted(self._runs)
@@ -281,7 +283,7 @@ class RunsTable(RunLines):
 
     def action_group(self) -> None:
         self.grouped = not self.grouped
-        self.show(self._all())
+        self.show(self._runs)
         self.post_message(self.Arranged())
 
     def action_open_group(self, opened: bool) -> None:
@@ -293,7 +295,7 @@ class RunsTable(RunLines):
 
     def _toggle(self, group: Group) -> None:
         self.toggled.symmetric_difference_update({group.key})
-        self.show(self._all())
+        self.show(self._runs)
         self._tell(always=True)
 
     def action_sort(self) -> None:
@@ -308,7 +310,7 @@ class RunsTable(RunLines):
     def sort_by(self, key: str, *, descending: bool) -> None:
         """Sort by a column."""
         self.sort_key, self.descending = key, descending
-        self.show(self._all())
+        self.show(self._runs)
         self.post_message(self.Arranged())
 
     def heading_clicked(self, column: Column | None) -> None:
