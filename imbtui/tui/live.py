@@ -302,11 +302,12 @@ class Poller:
                 followed.reader = Reader()
             if not lines and not restarted:
                 continue
-            left = _stamp(followed.tail.path)[2] - followed.tail.offset
+            size = _stamp(followed.tail.path)[2]
+            share = followed.tail.offset / size if followed.tail.offset < size else 1.0
             followed.started = True
             new = followed.reader.read(lines)
-            more |= left > 0
-            self._tell(RowsArrived(run_id, new, restarted=restarted, complete=left <= 0))
+            more |= share < 1
+            self._tell(RowsArrived(run_id, new, restarted=restarted, share=share))
         for run_id in list(self._followed)[:-FOLLOWED]:
             if run_id not in wanted:
                 del self._followed[run_id]
@@ -381,6 +382,7 @@ class Live:
         self.listed = False
         self.curves: dict[str, Curves] = {}
         self.complete: set[str] = set()
+        self.share: dict[str, float] = {}
         self._active: dict[str, int] = {}
         self._app = app
         self._poller = Poller(runs, app.post_message)
@@ -450,6 +452,7 @@ class Live:
         if message.restarted or message.run_id not in self.curves:
             self.curves[message.run_id] = Curves()
         self.curves[message.run_id].extend(message.curves)
+        self.share[message.run_id] = message.share
         if message.complete:
             self.complete.add(message.run_id)
 
@@ -457,6 +460,7 @@ class Live:
         """Forget a run's curves: it has not been looked at for long."""
         self.curves.pop(message.run_id, None)
         self.complete.discard(message.run_id)
+        self.share.pop(message.run_id, None)
 
     def looked(self, message: Looked) -> None:
         """The look is over; begin the next one at once when more is waiting."""

@@ -42,14 +42,19 @@ class ProgressMade(Message, bubble=False):
 
 
 class RowsArrived(Message, bubble=False):
-    """A run that is looked at has new metrics. Never dropped: it carries only what is new."""
+    """A run that is looked at has new metrics. Never dropped: it carries only what is new.
 
-    def __init__(self, run_id: str, curves: Curves, *, restarted: bool, complete: bool) -> None:
+    Attributes:
+        share: how much of the file has been read, in [0, 1].
+    """
+
+    def __init__(self, run_id: str, curves: Curves, *, restarted: bool, share: float) -> None:
         super().__init__()
         self.run_id = run_id
         self.curves = curves
         self.restarted = restarted
-        self.complete = complete
+        self.share = share
+        self.complete = share >= 1
 
 
 class RowsDropped(Message, bubble=False):

@@ -110,3 +110,24 @@ async def test_values_of_the_wrong_kind_take_no_screen_down(
                 await pilot.press(key)
                 assert harmless(shown(pilot)), shown(pilot)
             await pilot.press("escape")
+
+
+@pytest.mark.slow
+async def test_a_metrics_file_of_200_mb_is_read_while_keys_work(
+    gallery: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    metrics = gallery.run("fceaaa-ce-s0").metrics
+    row = {"stage": "train", "epoch": 1, "time": 1.0, "test/class_accuracy": [0.5] * 150, "test/loss": 1.0}
+    with metrics.open("a") as file:
+        step = 1000
+        while file.tell() < 200e6:
+            step += 1
+            file.write(json.dumps({**row, "step": step}) + "\n")
+    async with opened(gallery) as (app, pilot):
+        app.open_run("fceaaa-ce-s0")
+        await wait(pilot, lambda: "reading a long metrics file" in shown(pilot))
+        await pilot.press("3")
+        await wait(pilot, lambda: "▌3 Recipe" in shown(pilot))
+        assert "fceaaa-ce-s0" not in app.live.complete, "keys work while it is read"
+        await wait(pilot, lambda: "reading a long metrics file" not in shown(pilot), patience=200)
+        assert "fceaaa-ce-s0" in app.live.complete

@@ -122,6 +122,7 @@ class Run(Screen[None]):
         self.run_id = run_id
         self._read = Read()
         self._seen = ("", 0, False)
+        self._reading = False
         self._tab = TABS[0]
         self._contents: dict[str, tuple[int, Content]] = {}
         self._wanted: set[str] = {CONFUSION}
@@ -182,6 +183,9 @@ class Run(Screen[None]):
 
     def on_rows_arrived(self, message: RowsArrived) -> None:
         if message.run_id == self.run_id:
+            if self._reading or not message.complete:
+                self._reading = not message.complete
+                self._show_row()
             self._show_curves()
 
     def on_log_grew(self, message: LogGrew) -> None:
@@ -205,7 +209,10 @@ class Run(Screen[None]):
             title=f"{say.name(row)}  seed {row.get('seed', '')}",
             place=printable(f"{row.get('study', '')}  {self.run_id}"),
         )
-        status.update(_status(row, self.size.width - 2))
+        live = self.app.live
+        share = 1.0 if self.run_id in live.complete else live.share.get(self.run_id, 1.0)
+        reading = f"reading a long metrics file: {100 * share:.0f} %   " if share < 1 else ""
+        status.update(reading + _status(row, self.size.width - 2 - len(reading)))
         seen = (row["state"], row.get("attempt", 1), "live" in row)
         if seen != self._seen:
             self._seen = seen
