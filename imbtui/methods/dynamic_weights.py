@@ -9,6 +9,7 @@ from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Method
+from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -105,13 +106,12 @@ class DynamicWeights(Method):
         chosen = self._drawn(len(batch), t)
         y = torch.cat([batch.y, self._validation.y[chosen]])
         model = self._context.model
-        model.eval()
         x = torch.cat([batch.x, self._validation.x[chosen]])
-        if self.transform == "loss":
-            represented = plain_losses(model(x), y)[:, None]
-        else:
-            represented = model.features(x).flatten(1)
-        model.train()
+        with evaluation_mode(model):
+            if self.transform == "loss":
+                represented = plain_losses(model(x), y)[:, None]
+            else:
+                represented = model.features(x).flatten(1)
         # Nearly equal losses make nearly equal kernel rows: half of the digits would be lost.
         own, other = represented.double().tensor_split([len(batch)])
         squares, cross = squared_distances(own, own), squared_distances(own, other)

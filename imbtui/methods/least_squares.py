@@ -12,6 +12,7 @@ from torch import Tensor
 
 from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Method
+from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.tick import Tick
 from imbtui.methods._head import solve_head
 from imbtui.numerics.importance_weights import effective_sample_size
@@ -76,18 +77,19 @@ class LeastSquares(Method):
         model, objective = part.objective.model, part.objective
         batch, classes = part.context.whole("train"), part.context.num_classes
         targets = F.one_hot(batch.y, classes).to(batch.x.dtype) if classes else batch.y[:, None]
-        model.eval()
         weights: Tensor | None = None
         start = Tick(STAGE, 0, 1, 1)
         solved = 0
-        while solved < self.rounds:
-            solved += 1
-            solve_head(model, batch.x, targets, weights, where=WHERE)
-            losses = objective.sample_losses(model(batch.x), batch, start)
-            before, weights = weights, objective.sample_weights(batch, losses, start)
-            if weights is None or (before is not None and torch.allclose(weights, before, SETTLED, SETTLED)):
-                break
-        model.train()
+        with evaluation_mode(model):
+            while solved < self.rounds:
+                solved += 1
+                solve_head(model, batch.x, targets, weights, where=WHERE)
+                losses = objective.sample_losses(model(batch.x), batch, start)
+                before, weights = weights, objective.sample_weights(batch, losses, start)
+                if weights is None or (
+                    before is not None and torch.allclose(weights, before, SETTLED, SETTLED)
+                ):
+                    break
         logs = {"least_squares/rounds": float(solved)}
         if weights is not None:
             logs["least_squares/effective_sample_size"] = float(effective_sample_size(weights))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from imbtui.engine.examples import Examples
 from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Context, Method
+from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -112,9 +113,8 @@ class MechanismTransfer(Method):
         model = part.objective.model
         z = torch.from_numpy(points).to(part.context.device)
         dtype = next(model.parameters()).dtype
-        model.eval()
-        solve_head(model, z[:, :-1].to(dtype), z[:, -1:].to(dtype), where=WHERE)
-        model.train()
+        with evaluation_mode(model):
+            solve_head(model, z[:, :-1].to(dtype), z[:, -1:].to(dtype), where=WHERE)
         scores = run.scores(part, Tick(STAGE, 0, 1, 1))[0]
         mse = scores["test/mse"]
         return {"mse": mse, "log_mse": float(np.log(mse))}, scores

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Context, Method
+from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -119,10 +120,8 @@ class OneStep(Method):
         assert self._test is not None
         assert self.network is not None
         model = self._context.model
-        model.eval()
-        with torch.no_grad():
+        with evaluation_mode(model), torch.no_grad():
             losses = plain_losses(model(batch.x), batch.y)
-        model.train()
         generator = torch.Generator().manual_seed(seed_of(self._context.seed, "one_step", t.stage, t.step))
         chosen = torch.randint(len(self._test), (len(batch),), generator=generator).to(self._test.device)
         self.network.requires_grad_(True)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.method import Context
+from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.pixels import PixelScale
 from imbtui.errors import UserError, did_you_mean
 from imbtui.numerics.ensembles import joint_logits
@@ -25,13 +26,8 @@ AT_ONCE = 256
 @contextmanager
 def evaluating(objective: nn.Module) -> Iterator[nn.Module]:
     """Give the model in evaluation mode and without gradients; the objective's mode is put back."""
-    training = objective.training
-    objective.eval()
-    try:
-        with torch.no_grad():
-            yield objective.get_submodule("model")
-    finally:
-        objective.train(training)
+    with evaluation_mode(objective), torch.no_grad():
+        yield objective.get_submodule("model")
 
 
 def head_of(model: nn.Module) -> CosineHead | nn.Linear | None:

@@ -125,7 +125,7 @@ def save(runs: RunsPaths, run_id: str, times: int = 2) -> None:
     for step in range(done, done + times):
         torch.nn.init.constant_(weights.weight, step + 1)
         log.write("train", step + 1, 0, {"test/loss": 1.0})
-        checkpoints.save(Tick("train", step, 10, 10**9), weights, optimizer, log, {})
+        checkpoints.save(Tick("train", step, 10, 10**9), weights, optimizer, log, scaler={}, probes={})
         if times > 2:
             tell(step + 1)
 

@@ -44,7 +44,8 @@ def test_the_quick_study_is_that_of_the_specification() -> None:
         24,
     )
     assert (recipe.model.options["hidden"], recipe.model.head) == ([16, 16], "binary")
-    assert recipe.methods[0].options == {"members": 16, "strength": 5.0, "penalty": "cos_sq"}
+    options = recipe.methods[0].options
+    assert [options[name] for name in ("members", "strength", "penalty")] == [16, 5.0, "cos_sq"]
     assert (recipe.optimizer.name, recipe.optimizer.lr) == ("adam", 3e-3)
     assert (recipe.train.steps, recipe.train.batch_size, recipe.train.drop_last) == (400, 64, True)
     check_claims(study.record())
