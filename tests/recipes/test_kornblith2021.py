@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from imbtui import store
 from imbtui.metrics import Reader
-from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
 from imbtui.verdict import check_claims
+
+Held = Callable[[str], list[store.RunView]]
 
 R2, PROBE, LAST_LAYER = "class_separation/r2", "linear_probe/accuracy", "cka/head"
 # kornblith2021 §9: the mean of two measurements of three seeds each, and how far five seeds may be off. Which
@@ -65,24 +63,11 @@ def test_the_other_studies_can_be_judged(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_quick_study_holds(tmp_path: Path) -> None:
-    runs = RunsPaths(tmp_path / "runs")
-    command = [sys.executable, "-m", "imbtui"]
-    name = "kornblith2021/quick"
-    trained = subprocess.run(
-        [*command, "run", name, "--cpu", "--runs", str(runs.root)], capture_output=True, check=False
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    judged = subprocess.run(
-        [*command, "verdict", name, "--strict", "--json", "--runs", str(runs.root)],
-        capture_output=True,
-        check=False,
-    )
-    assert judged.returncode == 0, json.loads(judged.stdout)
+def test_the_quick_study_holds(held: Held) -> None:
+    views = held("kornblith2021/quick")
     reader = Reader()
     values = defaultdict(list)
-    for run_id in store.list_ids(runs):
-        view = store.read(runs.run(run_id))
+    for view in views:
         for arm, metric, _, _ in MEASURED:
             if view.arm == arm:
                 values[arm, metric].append(reader.value(view, metric))

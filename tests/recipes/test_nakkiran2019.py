@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -14,8 +11,9 @@ from imbtui import store
 from imbtui.engine.optim import lr_at
 from imbtui.engine.tick import Tick
 from imbtui.metrics import Reader
-from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
+
+Held = Callable[[str], list[store.RunView]]
 
 FEATURES, RATE, N = "methods.random_features.features", "corruptions.label_noise.rate", "corruptions.subset.n"
 WIDTH = "model.width"
@@ -85,21 +83,9 @@ def test_the_paper_s_training() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED)
-def test_every_asserted_claim_of_the_quick_study_is_held(tmp_path: Path, name: str) -> None:
-    runs = RunsPaths(tmp_path / "runs")
-    command = [sys.executable, "-m", "imbtui"]
-    trained = subprocess.run(
-        [*command, "run", name, "--cpu", "--runs", str(runs.root)], capture_output=True, check=False
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    judged = subprocess.run(
-        [*command, "verdict", name, "--strict", "--json", "--runs", str(runs.root)],
-        capture_output=True,
-        check=False,
-    )
-    assert judged.returncode == 0, json.loads(judged.stdout)
+def test_every_asserted_claim_of_the_quick_study_is_held(held: Held, name: str) -> None:
+    views = held(name)
     reader = Reader()
-    views = [store.read(runs.run(run_id)) for run_id in store.list_ids(runs)]
     for point, metric, expected, tolerance in MEASURED[name]:
         values = [reader.value(view, metric) for view in views if view.point.items() >= point.items()]
         assert statistics.mean(values) == pytest.approx(expected, abs=tolerance), (point, metric)

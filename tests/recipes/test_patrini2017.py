@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from imbtui import store
 from imbtui.metrics import Reader
-from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
 from imbtui.verdict import check_claims
+
+Held = Callable[[str], list[store.RunView]]
 
 ACCURACY, ERROR = "test/accuracy", "estimate_transition/error"
 # patrini2017 §9 at asymmetric 0.4: means of an independent implementation, and how far ten seeds may be off.
@@ -56,29 +55,12 @@ def test_the_other_studies_can_be_judged(name: str) -> None:
     check_claims(study.record())
 
 
-def run_and_judge(name: str, runs: RunsPaths) -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "imbtui"]
-    trained = subprocess.run(
-        [*command, "run", name, "--cpu", "--runs", str(runs.root)], capture_output=True, check=False
-    )
-    assert trained.returncode == 0, trained.stderr.decode()
-    judged = subprocess.run(
-        [*command, "verdict", name, "--strict", "--json", "--runs", str(runs.root)],
-        capture_output=True,
-        check=False,
-    )
-    assert judged.returncode == 0, json.loads(judged.stdout)
-    return json.loads(judged.stdout)
-
-
 @pytest.mark.slow
-def test_the_quick_study_holds(tmp_path: Path) -> None:
-    runs = RunsPaths(tmp_path / "runs")
-    run_and_judge("patrini2017/quick", runs)
+def test_the_quick_study_holds(held: Held) -> None:
+    views = held("patrini2017/quick")
     reader = Reader()
     values = defaultdict(list)
-    for run_id in store.list_ids(runs):
-        view = store.read(runs.run(run_id))
+    for view in views:
         for arm, metric, _, _ in MEASURED:
             if view.arm == arm:
                 values[arm, metric].append(reader.value(view, metric))
@@ -87,5 +69,5 @@ def test_the_quick_study_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_forward_correction_is_ahead_on_mnist(tmp_path: Path, data_root: Path) -> None:
-    run_and_judge("patrini2017/mnist-short", RunsPaths(tmp_path / "runs"))
+def test_forward_correction_is_ahead_on_mnist(held: Held, data_root: Path) -> None:
+    held("patrini2017/mnist-short")
