@@ -48,10 +48,10 @@ class PapersRead(Message, bubble=False):
 COLUMNS: tuple[Column, ...] = (
     Column("paper", "paper", 13, lambda r: r["id"], style="table--strong"),
     Column("verdict", "verdict", 12, lambda r: r["verdict"]),
-    Column("held", "held", 7, lambda r: r["held"], right=True),
+    Column("held", "held", 8, lambda r: r["held"], right=True),
     Column("runs", "runs", 0, lambda r: r["runs"], style="table--quiet", least=9),
     Column("reported", "reported", 8, lambda r: r["reported"], right=True),
-    Column("measured", "measured", 14, lambda r: r["measured"], right=True),
+    Column("measured", "measured", 15, lambda r: r["measured"], right=True),
     Column("of", "of", 0, lambda r: r["of"], style="table--quiet", needs=150),
     Column("last", "last run", 8, lambda r: r["last"], style="table--quiet", needs=110, right=True),
     Column("gist", "claim", 0, lambda r: r["gist"], needs=110, fills=True),
