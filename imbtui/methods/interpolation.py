@@ -16,7 +16,7 @@ from imbtui.errors import UserError
 from imbtui.numerics.interpolation import (
     NotInterpolable,
     gaussian_kernel,
-    gram_weights,
+    kernel_weights,
     min_norm_weights,
     two_layer,
     two_layer_weights,
@@ -192,7 +192,7 @@ class Kernel(nn.Module):
     def solve(self, labels: Tensor) -> dict[str, float]:
         """Fit one-hot labels; return what is logged."""
         targets = F.one_hot(labels, self.alpha.shape[1]).double()
-        self.alpha.copy_(gram_weights(self.kernel(self.inputs, self.inputs), targets, self.ridge))
+        self.alpha.copy_(kernel_weights(self.kernel(self.inputs, self.inputs), targets, self.ridge))
         fitted = torch.cat([self(part) for part in self.inputs.split(1024)])
         return {
             "max_error": float((fitted - targets).abs().max()),

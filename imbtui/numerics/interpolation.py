@@ -61,23 +61,13 @@ def gaussian_kernel(U: Tensor, V: Tensor, c: float) -> Tensor:
     return K.mul_(-c).exp_()
 
 
-def kernel_weights(X: Tensor, Y: Tensor, c: float, ridge: float = 0.0) -> Tensor:
+def kernel_weights(K: Tensor, Y: Tensor, ridge: float = 0.0) -> Tensor:
     """Return alpha, (n, K), with (K + ridge I) alpha = Y; k(x, X) alpha then predicts (zhang2017 §5.2).
 
     Args:
-        X: inputs (n, d), distinct.
+        K: kernel matrix k(X, X) of n distinct inputs, (n, n); used up.
         Y: targets (n, K).
-        c: inverse squared width of the Gaussian kernel.
         ridge: l2 regularisation; 0: interpolation.
-
-    Raises:
-        NotInterpolable: the kernel matrix is singular in the precision of X.
-    """
-    return gram_weights(gaussian_kernel(X, X, c), Y, ridge)
-
-
-def gram_weights(K: Tensor, Y: Tensor, ridge: float = 0.0) -> Tensor:
-    """Return alpha, (n, K), with (K + ridge I) alpha = Y, for a kernel matrix (n, n) that is used up.
 
     Raises:
         NotInterpolable: the matrix is singular in its precision.
