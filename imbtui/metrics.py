@@ -17,7 +17,7 @@ from imbtui import shapes
 from imbtui.errors import UserError, did_you_mean
 
 POSITION_KEYS = ("stage", "step", "epoch", "time")
-NAME = re.compile(r"[A-Za-z_][\w./@-]*")
+NAME = re.compile(r"[A-Za-z_][\w./@:-]*")  # a colon is in names of plug-ins from outside
 _COMPARISON = re.compile(r"(>=|<=|==|!=|>|<)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,

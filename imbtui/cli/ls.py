@@ -82,12 +82,27 @@ def _select(paths: RunsPaths, wanted: Filter, study: str, sort: str) -> list[dic
         rows = [row for row in rows if wanted(subject(row, set(wanted.keys)))]
     if sort:
         values = {row["id"]: filters.lookup(subject(row, {sort}), sort) for row in rows}
+        if rows and "/" in sort and all(value is None for value in values.values()):
+            _require_measured(paths, sort)
         kind: Any = int | float if any(isinstance(v, int | float) for v in values.values()) else str
         having = [row for row in rows if isinstance(values[row["id"]], kind)]
         falling = "/" in sort and not metrics.lower_is_better(sort)
         having.sort(key=lambda row: values[row["id"]], reverse=falling)
         rows = having + [row for row in rows if not isinstance(values[row["id"]], kind)]
     return rows
+
+
+def _require_measured(paths: RunsPaths, metric: str) -> None:
+    """Refuse a metric that no study of the runs folder records, not even once its runs have ended.
+
+    Raises:
+        UserError: it is one.
+    """
+    from imbtui import store
+    from imbtui.recipe.measured import check_metric
+
+    known = {name for record in store.studies(paths) for name in record.get("metrics", ("*",))}
+    check_metric(metric, sorted(known) or ["*"], where="--sort")
 
 
 def _print_json(paths: RunsPaths, rows: list[dict[str, Any]]) -> None:

@@ -70,6 +70,7 @@ def command(
         at=at,
         stage=stage,
         reported=record.get("reported", ()),
+        known=record.get("metrics", ("*",)),
     )
     if json:
         output.document(table.to_json())

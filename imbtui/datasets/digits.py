@@ -22,6 +22,7 @@ FILES: tuple[tuple[str, ...], ...] = ()
 MEAN = (0.3053,)
 STD = (0.3760,)
 NOISE_IMAGES = 1000
+VALIDATION = {"protocol": "split"}
 
 
 class Digits:

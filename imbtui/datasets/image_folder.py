@@ -13,6 +13,7 @@ from imbtui.errors import UserError
 
 FILES: tuple[tuple[str, ...], ...] = ()
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+VALIDATION: dict[str, str] = {}  # where the folder holds one
 
 
 class ImageFolder:

@@ -20,6 +20,7 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's, which the pretrained networks expect."""
 SPLITS = ("train", "val", "test")
+VALIDATION: dict[str, str] = {}
 
 
 class Waterbirds:

@@ -16,6 +16,7 @@ from imbtui.numerics.gradient_alignment import Alignment, alignment_penalty, top
 from imbtui.option_types import Count, NonNegative
 
 WHERE = "methods.diversity"
+METRICS = ("running/alignment",)
 
 
 class Diversity(Method):

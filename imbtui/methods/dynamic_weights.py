@@ -20,6 +20,12 @@ from imbtui.option_types import Count, Positive, When
 
 WHERE = "methods.dynamic_weights"
 TASKS = ("classification", "regression")
+METRICS = (
+    "running/effective_sample_size",
+    "running/mean_weight",
+    "running/max_weight",
+    "running/corrupted_weight",
+)
 
 
 class DynamicWeights(Method):

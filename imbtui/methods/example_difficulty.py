@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 WHERE = "methods.example_difficulty"
 REPLICATES = True
+METRICS = (
+    "example_difficulty/mean",
+    "example_difficulty/spread",
+    "example_difficulty/always",
+    "example_difficulty/never",
+)
 
 
 class ExampleDifficulty(Method):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 WHERE = "methods.interpolation"
 STAGE = "train"
 TAKES_STEPS = False
+METRICS = ("interpolation/max_error", "interpolation/weights", "interpolation/norm")
 
 
 class Interpolation(Method):

@@ -27,6 +27,7 @@ TAKES_STEPS = False
 TASKS = ("classification", "regression")
 REPLICATES = True
 SETTLED = 1e-10
+METRICS = ("least_squares/rounds", "least_squares/effective_sample_size")
 
 
 class LeastSquares(Method):

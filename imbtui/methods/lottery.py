@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 WHERE = "methods.lottery"
 REWIND = "rewind"
 TASKS = ("classification", "regression")
+METRICS = (
+    "lottery/level",
+    "lottery/density",
+    "lottery/pruned_fraction",
+    "lottery/remaining",
+    "lottery/remaining/*",
+    "lottery/early_stop_step",
+    "lottery/early_stop_loss",
+    "lottery/early_stop_accuracy",
+    "lottery/is_winning",
+    "lottery/speedup",
+    "lottery/smallest_winning_density",
+)
 
 
 class Lottery(Masked):

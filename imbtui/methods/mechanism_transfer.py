@@ -28,6 +28,16 @@ STAGE = "train"
 TASKS = ("regression",)
 REPLICATES = True
 Array = NDArray[np.float64]
+METRICS = (
+    "mechanism_transfer/accepted",
+    "mechanism_transfer/converged",
+    "mechanism_transfer/target_only_mse",
+    "mechanism_transfer/target_only_log_mse",
+    "mechanism_transfer/source_only_mse",
+    "mechanism_transfer/source_only_log_mse",
+    "mechanism_transfer/log_mse",
+    "mechanism_transfer/better",
+)
 
 
 class MechanismTransfer(Method):

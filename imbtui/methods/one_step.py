@@ -27,6 +27,12 @@ from imbtui.option_types import Count, Positive
 
 WHERE = "methods.one_step"
 TASKS = ("classification", "regression")
+METRICS = (
+    "running/effective_sample_size",
+    "running/mean_weight",
+    "running/max_weight",
+    "running/corrupted_weight",
+)
 
 
 class OneStep(Method):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STAGE = "train"
 TAKES_STEPS = False
+METRICS = ("random_features/squared_error", "random_features/norm")
 
 
 class RandomFeatures(Method):

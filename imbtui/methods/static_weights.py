@@ -28,6 +28,12 @@ from imbtui.option_types import Count, Positive, Rate
 WHERE = "methods.static_weights"
 TASKS = ("classification", "regression")
 MOST_MATCHED = 10000
+METRICS = (
+    "running/effective_sample_size",
+    "running/mean_weight",
+    "running/max_weight",
+    "running/corrupted_weight",
+)
 
 
 class StaticWeights(Method):

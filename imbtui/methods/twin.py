@@ -10,6 +10,7 @@ from imbtui.engine.method import Context, Method
 from imbtui.engine.tick import Tick
 
 NAME = "twin"
+METRICS = ("running/twin_loss",)
 
 
 class Twin(Method):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 WHERE = "methods.unrolled_sgd"
 STAGE = "train"
 TAKES_STEPS = False
+METRICS = ("unrolled_sgd/gini", "unrolled_sgd/mean", "unrolled_sgd/diagonal")
 
 
 class UnrolledSgd(Method):

@@ -19,6 +19,7 @@ from imbtui.option_types import Count, Positive
 from imbtui.probes._model import evaluating, from_pixels, require_examples, require_pixels
 
 WHERE = "probes.adversarial_accuracy"
+METRICS = ("clean", "fgsm_{eps}", "pgd_{eps}")
 
 
 class AdversarialAccuracy(Probe):

@@ -13,6 +13,7 @@ from imbtui.numerics.separators import balancing_delta, gaussian_error, shift_in
 from imbtui.probes._model import require_examples, training_points
 
 WHERE = "probes.balanced_svm"
+METRICS = ("positive", "negative", "delta", "shifted_positive", "shifted_negative")
 
 
 class BalancedSVM(Probe):

@@ -29,6 +29,7 @@ POSITIONS = "positions of the examples"
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, CosineHead)
 
 Layers = dict[str, Tensor]
+METRICS = ("adjacent", "{layers}")
 
 
 class CKA(Probe):

@@ -17,6 +17,7 @@ from imbtui.option_types import Count
 from imbtui.probes._model import evaluating, features_and_logits, head_and_tail, head_of, require_examples
 
 WHERE = "probes.class_separation"
+METRICS = ("r2", "within", "total", "head", "tail")
 
 
 class ClassSeparation(Probe):

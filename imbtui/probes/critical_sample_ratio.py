@@ -17,6 +17,7 @@ from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive
 from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.critical_sample_ratio"
+METRICS = ("{radii}",)
 
 
 class CriticalSampleRatio(Probe):

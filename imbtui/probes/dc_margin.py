@@ -16,6 +16,7 @@ from imbtui.option_types import NonNegativeInt
 
 WHERE = "probes.dc_margin"
 HARD = 1e6  # slack costs so much that there is none where the classes can be separated
+METRICS = ("invariant", "linear")
 
 
 class DcMargin(Probe):

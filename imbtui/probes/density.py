@@ -9,6 +9,8 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 
+METRICS = ("weights", "remaining", "weight/*")
+
 
 class Density(Probe):
     """Counts weights that are not exactly zero, whatever has removed them (frankle2019 §2).

@@ -13,6 +13,8 @@ from imbtui.errors import UserError
 from imbtui.numerics.ood import class_probabilities, doubt, nearest_distances
 from imbtui.probes._model import evaluating, is_main, logits_and_variance, require_examples
 
+METRICS = ("doubt", "variance")
+
 
 class DistanceAwareness(Probe):
     """Spearman correlations, over examples, with the distance to the nearest training input (liu2020).

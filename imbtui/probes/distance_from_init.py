@@ -12,6 +12,8 @@ from imbtui.errors import UserError
 from imbtui.numerics.cosine_distance import cosine_distance
 from imbtui.probes._model import head_of
 
+METRICS = ("representation", "classifier")
+
 
 class DistanceFromInit(Probe):
     """`classifier`: 1 - cosine of the head's parameters and their initial ones; `representation`: of all

@@ -11,6 +11,8 @@ from imbtui.metrics import series
 from imbtui.numerics.double_descent import double_descent, interpolation_threshold
 from imbtui.option_types import Rate
 
+METRICS = ("threshold_step", "pre", "peak", "post", "prominence")
+
 
 class DoubleDescent(Probe):
     """Reads the evaluations of a stage as a curve over time, at its end (epoch-wise, nakkiran2019 §2).

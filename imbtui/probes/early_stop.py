@@ -10,6 +10,8 @@ from imbtui.metrics import pick, series
 from imbtui.numerics.early_stopping import early_stop
 from imbtui.probes._model import require_examples
 
+METRICS = ("step", "loss", "accuracy", "error")
+
 
 class EarlyStop(Probe):
     """Reads the evaluation with the lowest loss on a split, the earliest of equal ones (frankle2019 §2).

@@ -11,6 +11,8 @@ from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
 from imbtui.probes._model import evaluating
 
+METRICS = ("*",)
+
 
 class FeatureChange(Probe):
     """`<layer>` = ||h_after - h_before|| / ||h_before|| over one update (thilak2022 §5).

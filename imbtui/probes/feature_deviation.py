@@ -14,6 +14,8 @@ from imbtui.numerics.feature_deviation import controlled_deviation, feature_devi
 from imbtui.option_types import Count
 from imbtui.probes._model import evaluating, features_and_logits, head_and_tail, head_of
 
+METRICS = ("deviation", "controlled", "spearman", "head", "tail", "controlled_head", "controlled_tail")
+
 
 class FeatureDeviation(Probe):
     """Features are what enters the model's head, in evaluation mode, on unaugmented examples (ye2020 §6).

@@ -15,6 +15,7 @@ from imbtui.option_types import Count
 from imbtui.probes._model import evaluating, is_main, require_examples
 
 WHERE = "probes.flattening"
+METRICS = ("{layers}/scatter_ratio", "{layers}/largest", "{layers}/rest", "{layers}/participation_ratio")
 
 
 class Flattening(Probe):

@@ -13,6 +13,7 @@ from imbtui.numerics.separators import balanced_error, gaussian_error, standard_
 from imbtui.probes._model import require_examples, require_linear, separator
 
 WHERE = "probes.gaussian_errors"
+METRICS = ("positive", "negative", "balanced", "standard", "worst", "balanced_groups", "symmetric_deo")
 
 
 class GaussianErrors(Probe):

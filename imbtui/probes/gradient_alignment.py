@@ -18,6 +18,7 @@ from imbtui.probes._model import evaluating, first_examples, require_examples, r
 
 WHERE = "probes.gradient_alignment"
 MATRIX = "gradient_alignment.json"
+METRICS = ("cosine", "cosine_squared")
 
 
 class GradientAlignment(Probe):

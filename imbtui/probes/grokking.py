@@ -12,6 +12,8 @@ from imbtui.numerics.slingshots import find_spikes, fitted_at, grokking
 from imbtui.option_types import Rate
 from imbtui.probes._model import require_examples
 
+METRICS = ("grokked", "step", "delay", "at_slingshot")
+
 
 class Grokking(Probe):
     """Reads the evaluations of a stage, at its end (thilak2022 §5).

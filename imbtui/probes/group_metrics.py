@@ -23,6 +23,7 @@ from imbtui.numerics.groups import (
 from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.group_metrics"
+METRICS = ("error", "worst_error", "worst_accuracy", "balanced_error", "deo", "symmetric_deo")
 
 
 class GroupMetrics(Probe):

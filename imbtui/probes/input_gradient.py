@@ -13,6 +13,8 @@ from imbtui.numerics.ensembles import joint_logits
 from imbtui.numerics.gini import gini
 from imbtui.probes._model import evaluating
 
+METRICS = ("gini", "mean")
+
 
 class InputGradient(Probe):
     """`gini` and `mean` of the l1 norm of every training example's own cross-entropy gradient.

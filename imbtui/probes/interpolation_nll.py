@@ -16,6 +16,7 @@ from imbtui.option_types import Rate
 from imbtui.probes._model import evaluating
 
 WHERE = "probes.interpolation_nll"
+METRICS = ("{layers}",)
 
 
 class InterpolationNLL(Probe):

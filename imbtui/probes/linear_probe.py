@@ -25,6 +25,7 @@ ITERATIONS = 10_000
 SHORTEST = 1e-12
 
 Array = NDArray[np.float64]
+METRICS = ("accuracy", "balanced_accuracy", "inverse_strength")
 
 
 class LinearProbe(Probe):

@@ -13,6 +13,17 @@ from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
 from imbtui.probes._model import evaluating, head_and_tail, require_examples
 
+METRICS = (
+    "decision",
+    "margin",
+    "smallest",
+    "head_decision",
+    "tail_decision",
+    "head_margin",
+    "tail_margin",
+    "ratio",
+)
+
 
 class Margins(Probe):
     """Runs the model over a split in evaluation mode; all values come from the raw logits z.

@@ -26,6 +26,7 @@ from imbtui.probes._model import (
 )
 
 WHERE = "probes.minimal_attack"
+METRICS = ("success", "l2", "scaled")
 
 
 class MinimalAttackProbe(Probe):

@@ -14,6 +14,21 @@ from imbtui.option_types import Rate
 from imbtui.probes._model import evaluating, require_examples, require_members
 
 WHERE = "probes.model_selection"
+METRICS = (
+    "mean",
+    "oracle",
+    "validation",
+    "one_model",
+    "in_distribution",
+    "working",
+    "lowest/test",
+    "mean/*",
+    "oracle/*",
+    "validation/*",
+    "one_model/*",
+    "in_distribution/*",
+    "members/*",
+)
 
 
 class ModelSelection(Probe):

@@ -18,6 +18,7 @@ from imbtui.probes._transfer import OtherTask, accuracies
 
 WHERE = "probes.nearest_neighbours"
 ROWS = 1024
+METRICS = ("accuracy", "balanced_accuracy")
 
 
 class NearestNeighbours(Probe):

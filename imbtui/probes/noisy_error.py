@@ -14,6 +14,8 @@ from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
 from imbtui.probes._model import evaluating, require_examples
 
+METRICS = ("error",)
+
 
 class NoisyError(Probe):
     """Expects each label of a clean split to be turned as those of the training set were (nakkiran2019 §2).

@@ -12,6 +12,8 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.probes._model import head_of
 
+METRICS = ("weights", "gradient", "head_class", "weight/*")
+
 
 class Norms(Probe):
     """Euclidean norms at the end of a step, before its gradients are cleared.

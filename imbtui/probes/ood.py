@@ -19,6 +19,19 @@ from imbtui.numerics.ood import class_probabilities, dempster_shafer, doubt, tru
 from imbtui.probes._model import evaluating, is_main, logits_and_variance, require_examples
 
 WHERE = "probes.ood"
+METRICS = (
+    "auroc",
+    "aupr",
+    "tnr_at_80_tpr",
+    "tnr_at_95_tpr",
+    "accuracy",
+    "familiar_confidence",
+    "confidence",
+    "familiar",
+    "unfamiliar",
+    "familiar_variance",
+    "variance",
+)
 
 
 class OOD(Probe):

@@ -12,6 +12,8 @@ from imbtui.engine.method import Context, Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 
+METRICS = ("recall", "precision", "confidence")
+
 
 class PerClass(Probe):
     """Runs the model over a split in evaluation mode.

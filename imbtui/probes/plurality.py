@@ -13,6 +13,8 @@ from imbtui.engine.tick import Tick
 from imbtui.numerics.ensembles import plurality
 from imbtui.probes._model import evaluating, require_examples, require_members
 
+METRICS = ("error", "member_error", "gain")
+
 
 class Plurality(Probe):
     """Counts the votes of the members of a model that has some (nakkiran2019 §6).

@@ -13,6 +13,7 @@ from imbtui.option_types import NonNegativeInt
 from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.prediction_rate"
+METRICS = ("{sets}",)
 
 
 class PredictionRate(Probe):

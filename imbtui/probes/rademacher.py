@@ -12,6 +12,8 @@ from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
 from imbtui.probes._model import evaluating
 
+METRICS = ("complexity",)
+
 
 class Rademacher(Probe):
     """`complexity`: mean agreement of predictions with labels that are signs, over the training examples.

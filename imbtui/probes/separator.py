@@ -14,6 +14,15 @@ from imbtui.option_types import Positive
 from imbtui.probes._model import head_of, require_linear, separator, training_points
 
 WHERE = "probes.separator"
+METRICS = (
+    "svm_cosine",
+    "svm_angle",
+    "cs_svm_cosine",
+    "cs_svm_angle",
+    "limits_cosine",
+    "margin_ratio",
+    "norm",
+)
 
 
 class Separator(Probe):

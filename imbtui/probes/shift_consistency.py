@@ -17,6 +17,7 @@ from imbtui.option_types import Count
 from imbtui.probes._model import AT_ONCE, evaluating, first_examples, require_examples
 
 WHERE = "probes.shift_consistency"
+METRICS = ("agree", "kept")
 
 
 class ShiftConsistency(Probe):

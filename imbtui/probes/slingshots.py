@@ -18,6 +18,22 @@ from imbtui.numerics.slingshots import find_spikes, fitted_at, slingshots
 from imbtui.option_types import NonNegative
 from imbtui.probes._model import head_of
 
+METRICS = (
+    "norm",
+    "norm_min",
+    "loss_min",
+    "norm_max",
+    "loss_max",
+    "t100",
+    "spikes",
+    "spike_steps",
+    "count",
+    "norm_before",
+    "norm_after",
+    "growth_before",
+    "growth_after",
+)
+
 
 class Slingshots(Probe):
     """Growth of the last layer, a spike of the loss, a plateau: one slingshot (thilak2022 §5).

@@ -11,6 +11,8 @@ from imbtui.numerics.early_stopping import steps_to
 from imbtui.option_types import Rate
 from imbtui.probes._model import require_examples
 
+METRICS = ("steps", "reached")
+
 
 class StepsToAccuracy(Probe):
     """Reads the first evaluation with at least this accuracy (frankle2019 §8), at the end of each stage.

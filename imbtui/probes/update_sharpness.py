@@ -13,6 +13,8 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics.update_sharpness import update_sharpness
 
+METRICS = ("sharpness",)
+
 
 class UpdateSharpness(Probe):
     """`sharpness` = u^T H u / |u|^2 of the update u (thilak2022 §5).

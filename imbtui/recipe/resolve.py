@@ -12,6 +12,7 @@ from imbtui import plugins
 from imbtui.errors import UserError, did_you_mean
 from imbtui.recipe import schema
 from imbtui.recipe.explain import explain
+from imbtui.recipe.measured import check_metric, evaluated
 from imbtui.recipe.overrides import ENGINE_KEYS
 
 DEFAULT_EPOCHS = 10
@@ -87,6 +88,8 @@ def resolve(
     _one_task(recipe, where)
     _one_kind_of_input(recipe, where)
     _repeats(recipe, where)
+    if train.until is not None:
+        check_metric(train.until.metric, evaluated(recipe), where=f"{where}, train.until.metric")
     return recipe
 
 

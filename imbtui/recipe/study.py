@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imbtui.errors import UserError, did_you_mean
-from imbtui.recipe import library, overrides
+from imbtui.recipe import library, measured, overrides
 from imbtui.recipe.digest import digest, identity, short_hash
 from imbtui.recipe.resolve import check, resolve, warnings
 from imbtui.recipe.schema import Arm, Claim, Document, Recipe, Reported
@@ -79,6 +79,7 @@ class Study:
             "grid": self.grid,
             "claims": [c.model_dump(by_alias=True, exclude_none=True) for c in self.claims],
             "reported": [r.model_dump() for r in self.reported],
+            "metrics": measured.metrics(run.recipe for run in self.runs),
             "members": [
                 {"arm": r.arm, "point": r.point, "seed": r.seed, "digest": r.digest} for r in self.runs
             ],

@@ -114,6 +114,7 @@ def pivot(
     at: str = "last",
     stage: str | None = None,
     reported: Iterable[Mapping[str, Any]] = (),
+    known: Sequence[str] = ("*",),
 ) -> Table:
     """Arrange a metric by two keys.
 
@@ -124,9 +125,10 @@ def pivot(
         metric: its name.
         at, stage: which value of its curve, see `metrics.pick`.
         reported: the study's `[[reported]]` tables; of `error` and `accuracy` one is turned into the other.
+        known: the names of what its runs record, see `recipe.measured.metrics`.
 
     Raises:
-        UserError: a key or `at` means nothing, or no finished run has the metric.
+        UserError: a key or `at` means nothing, or no finished run has the metric, or none ever will.
     """
     keys = [rows] if columns is None else [rows, columns]
     points = {key for member in members for key in member.point}
@@ -158,7 +160,7 @@ def pivot(
         notes += lacking
         cells[place] = Cell(measured, len({m.seed for m in group}), reported_value(papers, metric, group))
     if all(cell.spread is None for cell in cells.values()):
-        _explain_nothing(members, metric, notes, reader)
+        _explain_nothing(members, metric, notes, reader, known)
     notes = _at_most(notes)
     if mixed := _mixed(groups.values(), keys):
         notes.append(f"Cells average over {', '.join(mixed)}.")
@@ -322,15 +324,20 @@ def _mixed(groups: Iterable[Sequence[Member]], keys: Sequence[str]) -> list[str]
     return list(differing)
 
 
-def _explain_nothing(members: Sequence[Member], metric: str, notes: list[str], reader: Reader) -> None:
-    """Raise when runs have finished and none has the metric."""
+def _explain_nothing(
+    members: Sequence[Member], metric: str, notes: list[str], reader: Reader, known: Sequence[str]
+) -> None:
+    """Raise when runs have finished and none has the metric, or when none is going to."""
+    from imbtui.recipe.measured import check_metric
+
     finished = [m.finished for m in members if m.finished is not None]
     if not finished or not notes:
+        check_metric(metric, known, where="table")
         return
-    known = sorted({n for run in finished for n in (*run.metrics, *names(reader.rows(run)))})
-    if metric in known:
+    found = sorted({n for run in finished for n in (*run.metrics, *names(reader.rows(run)))})
+    if metric in found:
         raise UserError(notes[0], where="table")
-    raise UserError(f'no run measured "{metric}"', where="table", hint=did_you_mean(metric, known))
+    raise UserError(f'no run measured "{metric}"', where="table", hint=did_you_mean(metric, found))
 
 
 def _at_most(notes: list[str], limit: int = 3) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imbtui.errors import UserError
 from imbtui.members import Member, Run, members_of
 from imbtui.metrics import Reader, parse_at
+from imbtui.verdict import expression
 from imbtui.verdict.kinds import KINDS, Evidence
 from imbtui.verdict.result import DID_NOT_HOLD, HELD, NOT_RUN, UNDECIDED, Verdict
 from imbtui.verdict.sample import NotRun, Sample, Undecided
@@ -107,12 +108,14 @@ def judge_study(record: Mapping[str, Any], runs: Mapping[str, Run]) -> list[Verd
 def check_claims(record: Mapping[str, Any]) -> None:
     """Make sure that every claim of a study can be judged once its runs are there.
 
+    Reported numbers likewise: what they are compared with must be something that runs measure.
+
     Args:
         record: the study's record, see `recipe.Study.record`.
 
     Raises:
-        UserError: a metric expression, a selector, an arm, a grid key or value that leads nowhere, or a
-            key that means nothing for this kind of claim.
+        UserError: a metric expression, a metric, a selector, an arm, a grid key or value that leads nowhere,
+            or a key that means nothing for this kind of claim.
     """
     from imbtui.recipe.resolve import check
     from imbtui.recipe.schema import Claim
@@ -132,10 +135,42 @@ def check_claims(record: Mapping[str, Any]) -> None:
             parse_at(claim.at)
             KINDS[claim.kind](claim, Sample(members, at=claim.at, stage=claim.stage, reader=Reader()))
         except NotRun:
-            continue
+            pass
         except UserError as error:
             place = f"{where}, {error.where}" if error.where else where
             raise UserError(error.sentence, where=place, hint=error.hint) from None
+        _check_metrics(record, _expressions(claim), claim.at, where)
+    for table in record.get("reported", ()):
+        _check_metrics(record, [table["metric"]], "last", f"reported ({table['source']})")
+
+
+def _expressions(claim: Claim) -> list[str]:
+    threshold = claim.threshold.get("metric") if isinstance(claim.threshold, dict) else None
+    return [claim.metric] if threshold is None else [claim.metric, threshold]
+
+
+def _check_metrics(record: Mapping[str, Any], expressions: Sequence[str], at: str, where: str) -> None:
+    """Make sure that runs measure what expressions name, and what says when it is read.
+
+    Where `--set` changed the recipe, it is enough that some recipe could measure it: who switches a probe off
+    for once does not have to take the claims out.
+
+    Raises:
+        UserError: nothing measures it.
+    """
+    from imbtui.recipe.measured import anywhere, check_metric
+
+    known = [*record.get("metrics", ("*",)), *(anywhere() if record.get("overrides") else ())]
+    for text in expressions:
+        for reference in expression.parse(text, where=where).references:
+            selector = parse_at(reference.at or at)
+            for name in (reference.name, selector.name):
+                if name:
+                    check_metric(name, known, where=where)
+            if selector.kind == "best" and not any(name.startswith(("val/", "*")) for name in known):
+                raise UserError(
+                    'at = "best" needs a validation split', where=where, hint="Set dataset.validation."
+                )
 
 
 def _conclude(claim: Claim, evidence: Evidence) -> tuple[str, str]:

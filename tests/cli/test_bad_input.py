@@ -66,6 +66,14 @@ WRONG: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
         GOOD + "[[arms]]\nlabel = 'A'\n[[claims]]\nsays = 's'\nkind = 'bound'\narm = 'A'\nabove = 0.5\n"
         "metric = '__import__(\"os\")'\n", (), ("claims (s)",),
     ),
+    "a claim about a metric that no run measures": (
+        GOOD + "[[claims]]\nsays = 's'\nkind = 'bound'\nmetric = 'test/acuracy'\nabove = 0.5\n", (),
+        ("claims (s)", '"test/acuracy"', 'Did you mean "test/accuracy"?'),
+    ),
+    "an end on a metric that no evaluation holds": (
+        None, ("--set", "train.until={metric='test/eror', reaches=0.1}"),
+        ("train.until.metric", 'Did you mean "test/error"?'),
+    ),
     "two plans": (
         GOOD + "[[methods]]\nname = 'lottery'\n[[methods]]\nname = 'lottery'\n", (), ("twice",),
     ),

@@ -66,6 +66,17 @@ def test_sort_puts_the_best_first(call: Call, done: list[RunPaths]) -> None:
     assert values == sorted(values, reverse=True)
 
 
+def test_sort_by_what_no_run_will_measure(
+    call: Call, make_runs: Callable[..., list[RunPaths]], runs: RunsPaths
+) -> None:
+    make_runs()
+    index.sync(runs)
+    answer = call("ls", "--sort", "test/acuracy")
+    assert answer.code == 2
+    assert 'Did you mean "test/accuracy"?' in answer.err
+    assert call("ls", "--sort", "test/accuracy").code == 0
+
+
 def test_sort_by_a_loss_puts_the_lowest_first(
     call: Call, done: list[RunPaths], runs: RunsPaths, finish: Finish
 ) -> None:
