@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shlex
 import sys
 from typing import Annotated
@@ -31,7 +32,7 @@ def command(
     """
     check_address(host, anybody=anybody)
     try:
-        from textual_serve.server import Server
+        from imbtui.cli.web import DashboardServer
     except ImportError:
         raise UserError(
             "this needs textual-serve", hint="Install it with: pip install 'imbtui[serve]'"
@@ -40,7 +41,11 @@ def command(
         output.say(f"warning: everybody who reaches {host}:{port} can launch, stop and delete runs as you")
     folder = options.runs_paths(runs).root.absolute()
     line = shlex.join([sys.executable, "-m", MODULE, "--runs", str(folder)])
-    Server(line, host=host, port=port, title="imbtui").serve()
+    try:
+        DashboardServer(line, host=host, port=port).serve()
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        raise UserError(f"cannot listen on {host}:{port}: {reason}", where="--port") from None
 
 
 def is_own(host: str) -> bool:
