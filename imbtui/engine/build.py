@@ -11,14 +11,15 @@ from imbtui import files, paths, plugins
 from imbtui.engine.batch import joined
 from imbtui.engine.batches import Batches, DeviceBatches, Order
 from imbtui.engine.checkpoint import Checkpoints
+from imbtui.engine.context import Context, MakeModel, MethodContext, ProbeContext
 from imbtui.engine.data import PreparedData, group_counts, prepare, store_training_labels
 from imbtui.engine.examples import Examples
 from imbtui.engine.heads import draw_head_, make_head
 from imbtui.engine.log import MetricsLog
-from imbtui.engine.method import Context, MakeModel, Method
+from imbtui.engine.method import Method
 from imbtui.engine.objective import Objective
 from imbtui.engine.pixels import PixelScale
-from imbtui.engine.run import Assembly, Run
+from imbtui.engine.run import Assembly, Run, store_artifact
 from imbtui.errors import UserError
 from imbtui.recipe import Recipe
 
@@ -58,7 +59,7 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
     probes = []
     for spec in recipe.probes:
         probe = plugins.load("probe", spec.name)(**spec.options)
-        probe.setup(assembly.context)
+        probe.setup(assembly.for_probes)
         probes.append((spec.name, spec.every, probe))
     main = accelerator.is_main_process
     checkpoints = Checkpoints(
@@ -104,13 +105,10 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
 
     def keep(name: str, content: bytes) -> None:
         if accelerator.is_main_process:
-            run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
-            files.write_atomic(run_paths.artifacts / name, content, durable=False)
+            store_artifact(run_paths, name, content)
 
     loss = _make_loss(recipe, data, counts)
-    context = Context(
-        model=make_model(recipe.seed),
-        make_model=make_model,
+    common = Context(
         input_shape=batches["train"].input_shape,
         vocabulary=data.vocabulary,
         num_classes=data.num_classes,
@@ -121,18 +119,20 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         seed=recipe.seed,
         device=device,
         runs=run_paths.root.parent,
+    )
+    context = MethodContext(
+        **vars(common),
+        model=make_model(recipe.seed),
+        make_model=make_model,
         loss=loss,
         replicates=recipe.train.replicates,
-        batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
         epoch=lambda number: batches["train"].epoch(number),
-        keep=keep,
-        pixels=_pixel_scale(recipe, data, device),
     )
     methods: list[Method] = [plugins.load("method", m.name)(**m.options) for m in recipe.methods]
     for method in methods:
         method.setup(context)
     if hasattr(loss, "setup"):
-        loss.setup(context)
+        loss.setup(common)
     objective = Objective(
         context.model,
         loss,
@@ -140,7 +140,15 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         start_epoch=recipe.loss.start_epoch,
         normalise=recipe.loss.normalise,
     ).to(device)
-    return Assembly(objective, context, batches)
+    for_probes = ProbeContext(
+        **vars(common),
+        model=context.model,
+        batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
+        keep=keep,
+        pixels=_pixel_scale(recipe, data, device),
+        beside=context.beside,
+    )
+    return Assembly(objective, context, for_probes, batches)
 
 
 def _make_loss(recipe: Recipe, data: PreparedData, counts: torch.Tensor) -> nn.Module:

@@ -1,81 +1,20 @@
-"""The five slots a method may fill, and what it is given to set itself up."""
+"""The slots that a method may fill, and those of a probe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext, ProbeContext
 from imbtui.engine.examples import Examples
-from imbtui.engine.pixels import PixelScale
 from imbtui.engine.tick import Tick
 
 if TYPE_CHECKING:
     from imbtui.engine.run import Run
-
-
-class MakeModel(Protocol):
-    """Draws a fresh network of the recipe."""
-
-    def __call__(self, seed: int, *, plain_head: bool = False) -> nn.Module:
-        """Return the network of a seed on the training device; with a plain linear head if wanted."""
-        ...
-
-
-@dataclass
-class Context:
-    """What methods and probes are given once, before training. `setup` may replace `model`.
-
-    Attributes:
-        model: the network; logits of a batch are `model(batch.x)`.
-        make_model: draws a fresh network of the recipe from a seed, on `device`.
-        input_shape: shape of one example without the batch axis, (C, H, W) or (D,).
-        vocabulary: how many different tokens inputs are made of; 0: they are no tokens.
-        num_classes: number of classes; 0 in a regression task.
-        class_counts: training labels per class as used, (num_classes,) int64 on `device`.
-        examples: the arrays behind each split, by split name (`train`, `test`, maybe `val`), and the
-            further examples a data set has for probes (`other_classes`, `noise`, `means`).
-        batches: evaluation batches of one of these: clean pixels, dataset order, on `device`.
-        whole: all examples of one of these as one such batch, on every process.
-        seed: seed of the run.
-        device: training device.
-        runs: the folder of this run and its neighbours; None where there is no run.
-        loss: the recipe's loss; None where only a network is looked at.
-        replicates: inner repetitions that the recipe asks for.
-        batches_of: any examples as evaluation batches, prepared as the run's own; all of them, on every
-            process. None where there is no run.
-        epoch: training batches of the epoch of a number, augmented; this process's share. None where there
-            is no run.
-        keep: stores an artefact of the run by its file name; rank 0 does, the others only call it.
-        pixels: how inputs come from pixels; None where each image has a scale of its own.
-        beside: further networks that methods train beside the model, by name; probes may compare.
-    """
-
-    model: nn.Module
-    make_model: MakeModel
-    input_shape: tuple[int, ...]
-    num_classes: int
-    class_counts: Tensor
-    examples: dict[str, Examples]
-    batches: Callable[[str], Iterable[Batch]]
-    whole: Callable[[str], Batch]
-    seed: int
-    device: torch.device
-    vocabulary: int = 0
-    runs: Path | None = None
-    loss: nn.Module | None = None
-    replicates: int = 1
-    batches_of: Callable[[Examples], Iterable[Batch]] | None = None
-    epoch: Callable[[int], Iterable[Batch]] | None = None
-    keep: Callable[[str, bytes], None] = lambda name, content: None
-    pixels: PixelScale | None = field(default_factory=PixelScale)
-    beside: dict[str, nn.Module] = field(default_factory=dict)
 
 
 class Method(nn.Module):
@@ -86,7 +25,7 @@ class Method(nn.Module):
     the module is in training mode; extra forward passes run in `eval()`.
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Prepare once before training, in recipe order; may wrap `context.model`."""
 
     def sampling_weights(self, train: Examples, t: Tick) -> Tensor | None:
@@ -142,7 +81,7 @@ class Probe:
     carry that over a restart.
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Prepare once before training, after all methods."""
 
     def prepare(self, objective: nn.Module, batch: Batch, t: Tick) -> None:

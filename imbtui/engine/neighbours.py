@@ -14,7 +14,7 @@ from imbtui.paths import RunPaths
 from imbtui.recipe.read import read_resolved
 
 
-def find_run(runs: Path | None, name: str, *, where: str, seed: int) -> RunPaths:
+def find_run(runs: Path, name: str, *, where: str, seed: int) -> RunPaths:
     """Return a run by its id, by the start of one, by study and arm, or by the path of its folder.
 
     Args:
@@ -34,7 +34,7 @@ def find_run(runs: Path | None, name: str, *, where: str, seed: int) -> RunPaths
         if not path.is_dir():
             raise UserError(f"{path} is no folder of a run", where=where)
         return RunPaths(path.absolute())
-    ids = [] if runs is None else sorted(p.name for p in runs.iterdir() if (p / "recipe.toml").is_file())
+    ids = sorted(p.name for p in runs.iterdir() if (p / "recipe.toml").is_file())
     matching = [run_id for run_id in ids if run_id.startswith(name)]
     if name in matching:
         matching = [name]
@@ -43,16 +43,16 @@ def find_run(runs: Path | None, name: str, *, where: str, seed: int) -> RunPaths
             f'{len(matching)} runs begin with "{name}"', where=where, hint=f"One is {matching[0]}."
         )
     if not matching:
-        folder = "" if runs is None else f" in {runs}"
-        raise UserError(f'there is no run "{name}"{folder}', where=where, hint=did_you_mean(name, ids[-20:]))
-    assert runs is not None
+        raise UserError(
+            f'there is no run "{name}" in {runs}', where=where, hint=did_you_mean(name, ids[-20:])
+        )
     return RunPaths(runs / matching[0])
 
 
-def _of_arm(runs: Path | None, study: str, arm: str, *, where: str, seed: int) -> RunPaths:
+def _of_arm(runs: Path, study: str, arm: str, *, where: str, seed: int) -> RunPaths:
     """Return the newest finished run of an arm of a study with this seed."""
     found: list[tuple[str, str]] = []
-    for folder in [] if runs is None else runs.iterdir():
+    for folder in runs.iterdir():
         run = RunPaths(folder)
         submitted, result = files.read_json(run.submit), files.read_json(run.result)
         if not isinstance(submitted, dict) or not isinstance(result, dict):
@@ -60,7 +60,7 @@ def _of_arm(runs: Path | None, study: str, arm: str, *, where: str, seed: int) -
         meant = [submitted.get(key) for key in ("study", "arm", "seed")] == [study, arm, seed]
         if meant and result.get("state") == "finished":
             found.append((str(submitted.get("created")), run.id))
-    if runs is None or not found:
+    if not found:
         raise UserError(
             f'no finished run of the arm "{arm}" of {study} has seed {seed}',
             where=where,

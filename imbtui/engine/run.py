@@ -12,15 +12,17 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import nn
 
+from imbtui import files
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Batches
 from imbtui.engine.checkpoint import Checkpoints
 from imbtui.engine.confusion import FILE as CONFUSION_FILE
 from imbtui.engine.confusion import ConfusionLog
+from imbtui.engine.context import MethodContext, ProbeContext
 from imbtui.engine.evaluate import evaluate
 from imbtui.engine.fit import fit
 from imbtui.engine.log import MetricsLog, row_position
-from imbtui.engine.method import Context, Method, Probe
+from imbtui.engine.method import Method, Probe
 from imbtui.engine.objective import Objective
 from imbtui.engine.seeding import reseed, seed_of
 from imbtui.engine.tick import Tick
@@ -39,11 +41,13 @@ class Assembly:
     Attributes:
         objective: what is minimised.
         context: what its methods were set up with.
+        for_probes: what probes are set up with.
         data: batches by split name.
     """
 
     objective: Objective
-    context: Context
+    context: MethodContext
+    for_probes: ProbeContext
     data: dict[str, Batches]
 
 
@@ -147,8 +151,9 @@ class Run:
         return [row for row in read_rows(self.paths.metrics)[0] if row.get("stage") == stage]
 
     def keep(self, name: str, content: bytes) -> None:
-        """Store an artefact of the run."""
-        self.context.keep(name, content)
+        """Store an artefact of the run; rank 0 does, the others only call it."""
+        if self.is_main:
+            store_artifact(self.paths, name, content)
 
     @property
     def is_main(self) -> bool:
@@ -364,6 +369,12 @@ class Run:
         self._keep_confusion(self._confusion.rest())
         self.checkpoints.finish(stage, t.step + 1, objective, self.log)
         self.accelerator.wait_for_everyone()
+
+
+def store_artifact(run_paths: RunPaths, name: str, content: bytes) -> None:
+    """Store an artefact of a run by its file name."""
+    run_paths.artifacts.mkdir(mode=files.PRIVATE_FOLDER, exist_ok=True)
+    files.write_atomic(run_paths.artifacts / name, content, durable=False)
 
 
 @torch.no_grad()

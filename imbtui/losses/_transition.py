@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from imbtui.engine.method import Context
+from imbtui.engine.context import Context
 from imbtui.errors import UserError
 from imbtui.numerics.transition import check_transition, mix_identity
 

@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from imbtui.engine.method import Context
+from imbtui.engine.context import MethodContext
 from imbtui.errors import UserError
 from imbtui.numerics.class_weights import class_weights
 
 
-def groups_of(context: Context, by: Literal["class", "group"], *, where: str) -> int:
+def groups_of(context: MethodContext, by: Literal["class", "group"], *, where: str) -> int:
     """Return into how many groups each class is divided: 1 when classes are counted.
 
     Raises:
@@ -27,7 +27,7 @@ def groups_of(context: Context, by: Literal["class", "group"], *, where: str) ->
 
 
 def balancing_weights(
-    context: Context, groups: int, scheme: Literal["effective_number", "inverse"], beta: float
+    context: MethodContext, groups: int, scheme: Literal["effective_number", "inverse"], beta: float
 ) -> Tensor:
     """Return the weight of each cell y * groups + g, float64, with a mean of one.
 

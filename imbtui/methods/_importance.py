@@ -5,17 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imbtui.engine.method import Context
+from imbtui.engine.context import MethodContext
 from imbtui.errors import UserError
 from imbtui.numerics.importance_weights import effective_sample_size, share_on
 
 
-def inputs_of(context: Context, split: str) -> Tensor:
+def inputs_of(context: MethodContext, split: str) -> Tensor:
     """Return the inputs of a split or of further examples, flattened: (N, D) on the training device."""
     return context.whole(split).x.flatten(1)
 
 
-def shifted_inputs(context: Context, *, where: str) -> Tensor:
+def shifted_inputs(context: MethodContext, *, where: str) -> Tensor:
     """Return test inputs without labels, (M, D): the data set's own, or those of the validation set.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from imbtui.engine.method import Context
+from imbtui.engine.context import MethodContext
 from imbtui.engine.seeding import seed_of
 from imbtui.errors import UserError
 
@@ -30,7 +30,7 @@ def networks_in(model: nn.Module, template: nn.Module, *, where: str) -> list[nn
     return found
 
 
-def independent_networks(context: Context, number: int, *, where: str) -> list[nn.Module]:
+def independent_networks(context: MethodContext, number: int, *, where: str) -> list[nn.Module]:
     """Return the run's network and further ones of the recipe, each drawn by a seed of its own.
 
     Args:
@@ -50,7 +50,7 @@ def independent_networks(context: Context, number: int, *, where: str) -> list[n
     return [context.model, *drawn]
 
 
-def draw_anew(model: nn.Module, context: Context, seed: int, *, where: str) -> None:
+def draw_anew(model: nn.Module, context: MethodContext, seed: int, *, where: str) -> None:
     """Give the recipe's networks inside `model` the initial weights of another seed, in place.
 
     Raises:

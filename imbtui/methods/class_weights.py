@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._cells import balancing_weights, cell_of, groups_of
@@ -55,7 +56,7 @@ class ClassWeights(Method):
         self.start_epoch = start_epoch
         self.groups = 1
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Compute the weights from the training labels as used.
 
         Raises:
@@ -64,7 +65,7 @@ class ClassWeights(Method):
         self.groups = groups_of(context, self.by, where=f"{WHERE}.by")
         self.register_buffer("class_weight", self._weights(context))
 
-    def _weights(self, context: Context) -> Tensor:
+    def _weights(self, context: MethodContext) -> Tensor:
         if self.scheme != "given":
             return balancing_weights(context, self.groups, self.scheme, self.beta)
         if len(self.given or ()) != context.num_classes:

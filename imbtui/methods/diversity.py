@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._networks import independent_networks
@@ -57,7 +58,7 @@ class Diversity(Method):
         self.shared = shared
         self._alignment: Tensor | None = None
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Put the models in the place of the model.
 
         Raises:

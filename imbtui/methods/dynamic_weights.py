@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
@@ -71,11 +72,11 @@ class DynamicWeights(Method):
         self.bound = bound
         self.iterations = iterations
         self.start_epoch = start_epoch
-        self._context: Context | None = None
+        self._context: MethodContext | None = None
         self._validation: Batch | None = None
         self._logs: dict[str, Tensor] = {}
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Load the validation set.
 
         Raises:

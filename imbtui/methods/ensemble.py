@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.methods._networks import independent_networks
 from imbtui.option_types import Count
 
@@ -24,7 +25,7 @@ class Ensemble(Method):
         super().__init__()
         self.members = members
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Put the networks in the place of the model.
 
         Raises:

@@ -13,7 +13,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.transition import anchors, estimate_transition, overfiltered_classes, row_l1_error
@@ -73,7 +74,7 @@ class EstimateTransition(Method):
         self.best_weights = weights == "best"
         self.retrains = False
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Look whether the loss waits for the matrix, and tell it that it will come.
 
         Raises:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import EVALUATION_BATCH
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.objective import Objective
 from imbtui.engine.seeding import seed_of
 from imbtui.errors import UserError
@@ -47,7 +48,7 @@ class ExampleDifficulty(Method):
     batches differ.
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Remember how many networks there will be."""
         self.networks = context.replicates
 

@@ -7,8 +7,9 @@ import functools
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext
 from imbtui.engine.heads import CosineHead
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._gaussian_process import GaussianProcessHead
@@ -28,7 +29,7 @@ class ExtraL2(Method):
         super().__init__()
         self.strength = strength
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Remember where the model will be."""
         self.context = context
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import NonNegative, Positive
@@ -47,7 +48,7 @@ class GroupDRO(Method):
         self.adjustment = adjustment
         self.by: Literal["group", "class"] = by
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Start with equal weights.
 
         Raises:

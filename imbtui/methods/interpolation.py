@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -75,7 +76,7 @@ class Interpolation(Method):
         self.needs_images = kernel == "cntk_gap"
         self.ridge = ridge
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Refuse a kernel that does not fit the inputs.
 
         Raises:
@@ -105,7 +106,7 @@ class Interpolation(Method):
         run.evaluate(end, {f"interpolation/{name}": value for name, value in values.items()})
         run.finish_stage(STAGE, end, run.objective)
 
-    def _closed_form(self, x: Tensor, context: Context) -> TwoLayer | MinNorm | Kernel:
+    def _closed_form(self, x: Tensor, context: MethodContext) -> TwoLayer | MinNorm | Kernel:
         if self.kind == "kernel":
             return Kernel(x, context.num_classes, self.kernel, self.ridge)
         inputs = x.flatten(1)

@@ -12,8 +12,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext
 from imbtui.engine.layers import Place, changing, chosen_places
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.mixup import draw_share, mixed_states
@@ -55,7 +56,7 @@ class ManifoldMixup(Method):
         self.alpha = alpha
         self._places: dict[str, list[Place]] = {}
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Find the layers.
 
         Raises:

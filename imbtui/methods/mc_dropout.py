@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.errors import UserError
 from imbtui.methods._mc_dropout import SampledNetwork, dropout_layers
 from imbtui.option_types import Count
@@ -19,7 +20,7 @@ class MCDropout(Method):
         super().__init__()
         self.samples = samples
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Wrap the model.
 
         Raises:

@@ -9,9 +9,10 @@ import orjson
 import torch
 from numpy.typing import NDArray
 
+from imbtui.engine.context import MethodContext
 from imbtui.engine.examples import Examples
 from imbtui.engine.fit import Stopped
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
@@ -66,7 +67,7 @@ class MechanismTransfer(Method):
         self.most = most
         self.iterations = iterations
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Check that there are source domains.
 
         Raises:

@@ -11,7 +11,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
@@ -77,11 +78,11 @@ class OneStep(Method):
         self.ridge = 0.0
         self.network: nn.Module | None = None
         self._optimizer: torch.optim.Optimizer | None = None
-        self._context: Context | None = None
+        self._context: MethodContext | None = None
         self._test: Tensor | None = None
         self._logs: dict[str, Tensor] = {}
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Choose the kernel, or draw the network.
 
         Raises:
@@ -105,7 +106,7 @@ class OneStep(Method):
         self.network = network.to(device=context.device, dtype=test.dtype).requires_grad_(False)
         self._optimizer = torch.optim.Adam(self.network.parameters(), lr=self.lr)
 
-    def _choose_kernel(self, context: Context, test: Tensor) -> None:
+    def _choose_kernel(self, context: MethodContext, test: Tensor) -> None:
         train, test = inputs_of(context, "train").double(), test.double()
         generator = torch.Generator().manual_seed(seed_of(context.seed, "one_step"))
         model = choose_width(train, test, choose_centres(test, self.centres, generator), generator=generator)

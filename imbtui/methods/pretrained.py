@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.neighbours import final_weights, find_run
 from imbtui.errors import UserError, did_you_mean
 from imbtui.methods._masks import is_part
@@ -36,7 +37,7 @@ class Pretrained(Method):
         self.exclude = exclude
 
     @torch.no_grad()
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Load the weights.
 
         Raises:

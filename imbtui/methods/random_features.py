@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.random_features import fourier_features, minimum_norm_weights, random_frequencies
@@ -39,7 +40,7 @@ class RandomFeatures(Method):
         super().__init__()
         self.features = features
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Put the classifier in the place of the model."""
         rng = np.random.default_rng(seed_of(context.seed, "random_features"))
         frequencies = random_frequencies(self.features, int(np.prod(context.input_shape)), rng)

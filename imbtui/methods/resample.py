@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from imbtui.engine.context import MethodContext
 from imbtui.engine.examples import Examples
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.methods._cells import balancing_weights, cell_of, groups_of
 from imbtui.option_types import Rate, When
@@ -43,7 +44,7 @@ class Resample(Method):
         self.start_epoch = start_epoch
         self.groups = 1
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Compute the weights from the training labels as used.
 
         Raises:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.errors import UserError
 from imbtui.methods._gaussian_process import GaussianProcessHead
@@ -103,7 +104,7 @@ class SNGP(Method):
             "mean_field": mean_field,
         }
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Normalise the hidden layers and replace the heads.
 
         Raises:
@@ -115,7 +116,7 @@ class SNGP(Method):
         if self.gaussian_process:
             self._replace_heads(context)
 
-    def _normalise(self, context: Context) -> None:
+    def _normalise(self, context: MethodContext) -> None:
         layers = list(hidden_layers(context.model))
         if not layers:
             raise UserError(
@@ -135,7 +136,7 @@ class SNGP(Method):
             through_sigma=self.through_sigma,
         )
 
-    def _replace_heads(self, context: Context) -> None:
+    def _replace_heads(self, context: MethodContext) -> None:
         heads = [name for name, _ in context.model.named_modules() if name.rpartition(".")[2] == "head"]
         if not heads:
             raise UserError(
@@ -179,7 +180,6 @@ class SNGP(Method):
 
     def _training_batches(self) -> Iterable[Batch]:
         if self.augmented:
-            assert self.context.epoch is not None
             return self.context.epoch(0)
         return self.context.batches("train")
 

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -92,7 +93,7 @@ class StaticWeights(Method):
         self.iterations = iterations
         self._logs: dict[str, Tensor] = {}
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Estimate the weight of every training example.
 
         Raises:
@@ -109,7 +110,7 @@ class StaticWeights(Method):
             weights = weights / weights.mean()
         self.register_buffer("weight", weights.to(context.device))
 
-    def _ratio(self, context: Context) -> Tensor:
+    def _ratio(self, context: MethodContext) -> Tensor:
         train = context.examples["train"]
         if self.ratio == "clean":
             return torch.from_numpy(~train.is_corrupted).double()
@@ -133,7 +134,7 @@ class StaticWeights(Method):
             return ratio[torch.from_numpy(train.targets)]
         return self._estimate(context)
 
-    def _estimate(self, context: Context) -> Tensor:
+    def _estimate(self, context: MethodContext) -> Tensor:
         train = inputs_of(context, "train").double()
         test = shifted_inputs(context, where=f"{WHERE}.ratio").double()
         if self.ratio == "kmm":

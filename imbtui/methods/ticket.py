@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from imbtui.engine.method import Context
+from imbtui.engine.context import MethodContext
 from imbtui.engine.neighbours import find_run
 from imbtui.errors import UserError, did_you_mean
 from imbtui.methods._masks import REWOUND, Masked, is_part, masks_file, prunable_layers
@@ -52,7 +52,7 @@ class Ticket(Masked):
         self.exclude = exclude
 
     @torch.no_grad()
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Load weights and masks.
 
         Raises:

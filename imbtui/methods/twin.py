@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Method
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 
 NAME = "twin"
@@ -23,7 +24,7 @@ class Twin(Method):
     compares the two (kornblith2021 §9).
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: MethodContext) -> None:
         """Draw the twin."""
         self.network: nn.Module = context.make_model(context.seed, plain_head=True)
         context.beside[NAME] = self.network

@@ -12,8 +12,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.heads import CosineHead
-from imbtui.engine.method import Context
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.pixels import PixelScale
 from imbtui.errors import UserError, did_you_mean
@@ -75,7 +75,7 @@ def is_main() -> bool:
     return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
 
 
-def require_examples(context: Context, name: str, *, where: str, hint: str = "") -> None:
+def require_examples(context: ProbeContext, name: str, *, where: str, hint: str = "") -> None:
     """Make sure that a run has a split, or further examples, of this name.
 
     Raises:
@@ -89,7 +89,7 @@ def require_examples(context: Context, name: str, *, where: str, hint: str = "")
         )
 
 
-def require_members(context: Context, split: str, *, where: str, hint: str) -> None:
+def require_members(context: ProbeContext, split: str, *, where: str, hint: str) -> None:
     """Make sure that the model gives the logits of several members.
 
     Args:
@@ -107,13 +107,13 @@ def require_members(context: Context, split: str, *, where: str, hint: str) -> N
         raise UserError("the model has no members", where=where, hint=hint)
 
 
-def first_examples(context: Context, name: str, limit: int) -> tuple[Tensor, Tensor]:
+def first_examples(context: ProbeContext, name: str, limit: int) -> tuple[Tensor, Tensor]:
     """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
     whole = context.whole(name)
     return whole.x[:limit].clone(), whole.y[:limit].clone()
 
 
-def require_pixels(context: Context, *, where: str) -> PixelScale:
+def require_pixels(context: ProbeContext, *, where: str) -> PixelScale:
     """Return how inputs come from pixels.
 
     Raises:
@@ -137,7 +137,7 @@ def from_pixels(model: nn.Module, scale: PixelScale) -> Callable[[Tensor], Tenso
     return logits_of
 
 
-def require_linear(context: Context, *, where: str) -> None:
+def require_linear(context: ProbeContext, *, where: str) -> None:
     """Make sure that the model separates two classes by a linear function of the inputs.
 
     Raises:
@@ -164,7 +164,7 @@ def separator(model: nn.Module) -> tuple[NDArray[np.float64], float]:
     return weight[1] - weight[0], bias[1] - bias[0]
 
 
-def training_points(context: Context) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def training_points(context: ProbeContext) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the training inputs, flattened (N, D), and their labels as signs, (N,)."""
     batches = list(context.batches("train"))
     x = torch.cat([batch.x.flatten(1) for batch in batches]).double().cpu().numpy()

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from imbtui import paths
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.data import load_splits
 from imbtui.engine.examples import Examples
-from imbtui.engine.method import Context
 from imbtui.errors import UserError, did_you_mean
 from imbtui.probes._model import evaluating, features_and_logits, head_of, require_examples
 
@@ -39,7 +39,7 @@ class OtherTask:
 
     def __init__(
         self,
-        context: Context,
+        context: ProbeContext,
         train: str,
         test: str,
         dataset: str | None,
@@ -71,7 +71,6 @@ class OtherTask:
 
     def features(self, objective: nn.Module) -> tuple[Labelled, Labelled]:
         """Return what enters the head, (N, D) float64 on the CPU, and labels (N,), of both parts."""
-        assert self._context.batches_of is not None
         with evaluating(objective) as model:
             labelled = _features(model, self._context.batches_of(self._labelled))
             unseen = _features(model, self._context.batches_of(self._unseen))
@@ -86,7 +85,7 @@ def accuracies(predicted: NDArray[np.int64], labels: NDArray[np.int64]) -> dict[
 
 
 def _elsewhere(
-    context: Context, names: Mapping[str, str], dataset: str, options: Mapping[str, Any], where: str
+    context: ProbeContext, names: Mapping[str, str], dataset: str, options: Mapping[str, Any], where: str
 ) -> list[Examples]:
     splits = load_splits(dataset, options, paths.data_root(), seed=context.seed, where=f"{where}.dataset")
     known = {"train": splits.train, "test": splits.test, **splits.extra}

@@ -6,7 +6,8 @@ import numpy as np
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.separators import balancing_delta, gaussian_error, shift_intercept
@@ -24,7 +25,7 @@ class BalancedSVM(Probe):
     `shifted_negative`: the errors with it. Measure it once: `every = "100%"`.
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Fit the SVM.
 
         Raises:

@@ -12,9 +12,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.log import row_position
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.neighbours import find_run, load_network
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
@@ -80,7 +81,7 @@ class CKA(Probe):
         self.other: nn.Module | None = None
         self.stored: Layers | None = None
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find layers, examples and the other network.
 
         Raises:
@@ -106,7 +107,7 @@ class CKA(Probe):
         else:
             self._find_other(context)
 
-    def _find_other(self, context: Context) -> None:
+    def _find_other(self, context: ProbeContext) -> None:
         where = f"{WHERE}.against"
         run = find_run(context.runs, self.against, where=where, seed=context.seed)
         kept = run.artifacts / ACTIVATIONS
@@ -130,7 +131,6 @@ class CKA(Probe):
         """Return the values by name, and keep the matrix."""
         if not is_main():
             return {}
-        assert self.context.batches_of is not None
         with evaluating(objective) as model:
             own = activations(model, self.names, self.context.batches_of(self.chosen))
             other = own if self.stored is None else self.stored

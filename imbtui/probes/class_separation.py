@@ -9,7 +9,8 @@ import torch.distributed as dist
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.class_separation import class_separation, direction_sums, mean_distances
@@ -36,7 +37,7 @@ class ClassSeparation(Probe):
         self.split = split
         self.ends = ends
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the data.
 
         Raises:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.critical_samples import critical_samples
@@ -57,7 +58,7 @@ class CriticalSampleRatio(Probe):
         self.min_new = min_new
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Choose the split.
 
         Raises:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.shift_invariance import dc_component, invariant_margin
@@ -35,7 +36,7 @@ class DcMargin(Probe):
             raise UserError("a margin is between two classes", where=f"{WHERE}.classes")
         self.classes = classes
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Compute both margins.
 
         Raises:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ood import class_probabilities, doubt, nearest_distances
@@ -29,7 +30,7 @@ class DistanceAwareness(Probe):
     def __init__(self, *, examples: str = "grid") -> None:
         self.examples = examples
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Measure the distances.
 
         Raises:
@@ -49,7 +50,6 @@ class DistanceAwareness(Probe):
             return {}
         from scipy.stats import spearmanr
 
-        assert self.context.batches_of is not None
         points = self.context.examples[self.examples]
         with evaluating(objective) as model:
             parts = [logits_and_variance(model, batch.x) for batch in self.context.batches_of(points)]

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.cosine_distance import cosine_distance
@@ -20,7 +21,7 @@ class DistanceFromInit(Probe):
     others (thilak2022 §5).
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the initial weights.
 
         Raises:

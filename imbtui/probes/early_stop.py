@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.metrics import pick, series
 from imbtui.numerics.early_stopping import early_stop
 from imbtui.probes._model import require_examples
@@ -26,7 +27,7 @@ class EarlyStop(Probe):
     def __init__(self, *, split: Literal["val", "test"] = "val") -> None:
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Make sure that the split is there.
 
         Raises:

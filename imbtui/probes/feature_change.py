@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
 from imbtui.probes._model import evaluating
@@ -27,7 +28,7 @@ class FeatureChange(Probe):
     def __init__(self, *, examples: Count = 256) -> None:
         self.examples = examples
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Take the examples."""
         self.x = next(iter(context.batches("train"))).x[: self.examples]
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -36,7 +37,7 @@ class FeatureDeviation(Probe):
         self.repeats = repeats
         self.ends = ends
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the data.
 
         Raises:

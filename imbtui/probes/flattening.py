@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.layers import FEATURES, chosen_places, places_in, states_at
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.flattening import class_singular_values, participation_ratio, scatter_ratio
@@ -43,7 +44,7 @@ class Flattening(Probe):
         self.examples = examples
         self.most = most
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find layers and examples.
 
         Raises:
@@ -65,7 +66,6 @@ class Flattening(Probe):
         """Return the values by name."""
         if not is_main():
             return {}
-        assert self.context.batches_of is not None
         parts: list[list[Tensor]] = []
         targets: list[Tensor] = []
         with evaluating(objective) as model:

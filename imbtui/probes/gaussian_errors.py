@@ -6,7 +6,8 @@ import numpy as np
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics import groups
 from imbtui.numerics.separators import balanced_error, gaussian_error, standard_error
@@ -23,7 +24,7 @@ class GaussianErrors(Probe):
     class size. With groups also `worst`, `balanced_groups` and `symmetric_deo` over the labels' groups.
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Read the means.
 
         Raises:

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.log import row_position
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics.gradient_alignment import alignment_penalty, alignments, input_gradients
 from imbtui.option_types import Count
@@ -36,7 +37,7 @@ class GradientAlignment(Probe):
         self.split = split
         self.examples = examples
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Choose the examples.
 
         Raises:

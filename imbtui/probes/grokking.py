@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.metrics import series
 from imbtui.numerics.slingshots import find_spikes, fitted_at, grokking
 from imbtui.option_types import Rate
@@ -31,7 +32,7 @@ class Grokking(Probe):
         self.accuracy = accuracy
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Make sure that the split is there.
 
         Raises:

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.groups import (
@@ -40,7 +41,7 @@ class GroupMetrics(Probe):
     def __init__(self, *, split: Literal["test", "val", "train"] = "test") -> None:
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the split.
 
         Raises:

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics.ensembles import joint_logits
 from imbtui.numerics.gini import gini
@@ -23,7 +24,7 @@ class InputGradient(Probe):
     Early in training it does not tell data from noise (arpit2017 §4.2, §6.4).
     """
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the training examples."""
         self.context = context
 

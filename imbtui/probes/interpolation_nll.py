@@ -7,8 +7,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.layers import Place, changing, chosen_places
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.mixup import mixed_states, mixed_targets, soft_cross_entropy
@@ -39,7 +40,7 @@ class InterpolationNLL(Probe):
         self.layers = layers
         self.shares = shares
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find the layers.
 
         Raises:

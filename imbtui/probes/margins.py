@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
 from imbtui.probes._model import evaluating, head_and_tail, require_examples
@@ -42,7 +43,7 @@ class Margins(Probe):
         self.split = split
         self.ends = ends
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the split.
 
         Raises:

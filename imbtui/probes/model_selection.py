@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.model_selection import picked, working
@@ -53,7 +54,7 @@ class ModelSelection(Probe):
         self.sets = sets
         self.exclude_below = exclude_below
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Choose the sets.
 
         Raises:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
@@ -30,7 +31,7 @@ class NoisyError(Probe):
     def __init__(self, *, split: Literal["test", "val"] = "test") -> None:
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the noise.
 
         Raises:

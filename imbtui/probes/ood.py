@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from imbtui import paths
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.data import load_splits
 from imbtui.engine.examples import Examples
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ood import class_probabilities, dempster_shafer, doubt, true_negative_rate
@@ -66,7 +67,7 @@ class OOD(Probe):
         self.split = split
         self.score = score
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find the unfamiliar examples.
 
         Raises:
@@ -84,7 +85,7 @@ class OOD(Probe):
         self.familiar = context.examples[self.split]
         self.context = context
 
-    def _elsewhere(self, context: Context, dataset: str, name: str) -> Examples:
+    def _elsewhere(self, context: ProbeContext, dataset: str, name: str) -> Examples:
         splits = load_splits(
             dataset, self.dataset_options, paths.data_root(), seed=context.seed, where=f"{WHERE}.dataset"
         )
@@ -134,7 +135,6 @@ class OOD(Probe):
 
     def _answers(self, model: nn.Module, examples: Examples) -> tuple[Tensor, Tensor | None]:
         """Return logits, (N, K) or (M, N, K), and variances (N,) of all examples."""
-        assert self.context.batches_of is not None
         parts = [logits_and_variance(model, batch.x) for batch in self.context.batches_of(examples)]
         variances = [variance for _, variance in parts if variance is not None]
         logits = torch.cat([logits for logits, _ in parts], dim=-2)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 
@@ -29,7 +30,7 @@ class PerClass(Probe):
     def __init__(self, *, split: Literal["test", "val", "train"] = "test") -> None:
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Remember the split.
 
         Raises:

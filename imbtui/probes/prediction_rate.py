@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import NonNegativeInt
@@ -31,7 +32,7 @@ class PredictionRate(Probe):
         self.label = label
         self.sets = sets
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Choose the sets.
 
         Raises:

@@ -6,7 +6,8 @@ import numpy as np
 from torch import nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.separators import angle, cosine, cs_svm, margin_ratio
@@ -40,7 +41,7 @@ class Separator(Probe):
     def __init__(self, *, delta: Positive = 3.0) -> None:
         self.delta = delta
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find both separators.
 
         Raises:

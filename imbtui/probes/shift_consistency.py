@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -44,7 +45,7 @@ class ShiftConsistency(Probe):
         self.split = split
         self.limit = limit
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Make sure that the split is there and holds images.
 
         Raises:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.metrics import series
@@ -63,7 +64,7 @@ class Slingshots(Probe):
         self.low: Tensor | None = None
         self.high: Tensor | None = None
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Find the last layer.
 
         Raises:

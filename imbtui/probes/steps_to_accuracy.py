@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.context import ProbeContext
+from imbtui.engine.method import Probe
 from imbtui.metrics import series
 from imbtui.numerics.early_stopping import steps_to
 from imbtui.option_types import Rate
@@ -28,7 +29,7 @@ class StepsToAccuracy(Probe):
         self.accuracy = accuracy
         self.split = split
 
-    def setup(self, context: Context) -> None:
+    def setup(self, context: ProbeContext) -> None:
         """Make sure that the split is there.
 
         Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import nn
 from imbtui import plugins
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Order
+from imbtui.engine.context import MethodContext
 from imbtui.engine.examples import Examples
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.tick import Tick
 from imbtui.numerics.class_weights import class_weights
 
@@ -29,7 +31,7 @@ def set_up(name: str, **options: Any) -> Method:
     examples = train_examples()
     method = plugins.load("method", name)(**options)
     method.setup(
-        Context(
+        MethodContext(
             model=nn.Linear(1, 4),
             make_model=lambda seed: nn.Linear(1, 4),
             input_shape=(1,),
@@ -40,6 +42,9 @@ def set_up(name: str, **options: Any) -> Method:
             whole=lambda split: pytest.fail("nothing asks for it"),
             seed=0,
             device=torch.device("cpu"),
+            runs=Path("runs"),
+            loss=plugins.load("loss", "cross_entropy")(torch.ones(4)),
+            epoch=lambda number: (),
         )
     )
     return method

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from torch import nn
 
 from imbtui import plugins
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext
 from imbtui.engine.examples import Examples
-from imbtui.engine.method import Context, Method
+from imbtui.engine.method import Method
 from imbtui.engine.objective import Objective, reduce_losses
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -29,7 +31,7 @@ def set_up(name: str, *, group: Any = PLACES, **options: Any) -> Method:
     examples = Examples.of(np.zeros((len(LABELS), 1), np.float32), LABELS, group=group)
     method = plugins.load("method", name)(**options)
     method.setup(
-        Context(
+        MethodContext(
             model=nn.Linear(1, 2),
             make_model=lambda seed: nn.Linear(1, 2),
             input_shape=(1,),
@@ -40,6 +42,9 @@ def set_up(name: str, *, group: Any = PLACES, **options: Any) -> Method:
             whole=lambda split: pytest.fail("nothing asks for it"),
             seed=0,
             device=torch.device("cpu"),
+            runs=Path("runs"),
+            loss=CrossEntropy(torch.ones(2)),
+            epoch=lambda number: (),
         )
     )
     return method

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from torch import nn
 
 from imbtui import store
 from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext
 from imbtui.engine.layers import changing, chosen_places
-from imbtui.engine.method import Context
 from imbtui.engine.objective import Objective
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -70,12 +71,12 @@ def batch_of(n: int = 6) -> Batch:
     )
 
 
-def context_of(classes: int = 3) -> Context:
+def context_of(classes: int = 3) -> MethodContext:
     def make_model(seed: int, *, plain_head: bool = False) -> nn.Module:
         torch.manual_seed(seed)
         return MLP((4,), lambda width: nn.Linear(width, classes), hidden=[5, 5]).double()
 
-    return Context(
+    return MethodContext(
         model=make_model(0),
         make_model=make_model,
         input_shape=(4,),
@@ -86,6 +87,9 @@ def context_of(classes: int = 3) -> Context:
         whole=lambda split: batch_of(),
         seed=0,
         device=torch.device("cpu"),
+        runs=Path("runs"),
+        loss=CrossEntropy(torch.ones(2)),
+        epoch=lambda number: (),
     )
 
 

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from imbtui.datasets.gaussian_mixture import GaussianMixture
 from imbtui.engine.batch import Batch, joined
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.examples import DataSplits, Examples
 from imbtui.engine.heads import make_head
-from imbtui.engine.method import Context, Probe
+from imbtui.engine.method import Probe
 from imbtui.engine.objective import Objective
+from imbtui.engine.pixels import PixelScale
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.losses.cross_entropy import CrossEntropy
@@ -50,7 +52,7 @@ def batch_of(examples: Examples) -> Batch:
     )
 
 
-def context_of(model: nn.Module, splits: DataSplits) -> Context:
+def context_of(model: nn.Module, splits: DataSplits) -> ProbeContext:
     examples = {"train": splits.train, "test": splits.test, **splits.extra}
 
     def batches(name: str) -> Iterator[Batch]:
@@ -58,9 +60,8 @@ def context_of(model: nn.Module, splits: DataSplits) -> Context:
         for start in range(0, len(whole), 64):
             yield batch_of(whole.take(np.arange(start, min(start + 64, len(whole)))))
 
-    return Context(
+    return ProbeContext(
         model=model,
-        make_model=lambda seed: model,
         input_shape=splits.train.x.shape[1:],
         num_classes=splits.num_classes,
         class_counts=torch.from_numpy(splits.train.class_counts(splits.num_classes)),
@@ -69,6 +70,11 @@ def context_of(model: nn.Module, splits: DataSplits) -> Context:
         whole=lambda split: joined(list(batches(split))),
         seed=0,
         device=torch.device("cpu"),
+        runs=Path("runs"),
+        batches_of=lambda examples: pytest.fail("nothing asks for it"),
+        keep=lambda name, content: None,
+        pixels=PixelScale(),
+        beside={},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from sklearn.metrics import precision_score, recall_score
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch, joined
+from imbtui.engine.context import ProbeContext
 from imbtui.engine.examples import Examples
 from imbtui.engine.heads import CosineHead, make_head
-from imbtui.engine.method import Context
 from imbtui.engine.objective import Objective
+from imbtui.engine.pixels import PixelScale
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.losses.cross_entropy import CrossEntropy
@@ -38,13 +40,12 @@ def objective_of(model: nn.Module, classes: int = 3) -> Objective:
     return Objective(model, CrossEntropy(torch.ones(classes)), [])
 
 
-def context_of(model: nn.Module, classes: int = 3) -> Context:
+def context_of(model: nn.Module, classes: int = 3) -> ProbeContext:
     def batches(split: str) -> Iterator[Batch]:
         yield from (batch_of(X[i : i + 40], Y[i : i + 40]) for i in range(0, 90, 40))
 
-    return Context(
+    return ProbeContext(
         model=model,
-        make_model=lambda seed: model,
         input_shape=(6,),
         num_classes=classes,
         class_counts=torch.full((classes,), 30),
@@ -53,6 +54,11 @@ def context_of(model: nn.Module, classes: int = 3) -> Context:
         whole=lambda split: joined(list(batches(split))),
         seed=0,
         device=torch.device("cpu"),
+        runs=Path("runs"),
+        batches_of=lambda examples: pytest.fail("nothing asks for it"),
+        keep=lambda name, content: None,
+        pixels=PixelScale(),
+        beside={},
     )
 
 
