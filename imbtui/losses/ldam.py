@@ -19,6 +19,8 @@ class LDAM(nn.Module):
         max_m: margin of the rarest class.
         s: scale of the cosines; the hinge has none.
         form: `softmax`: the loss of the paper; `hinge`: its baseline LDAM-HG (§2.5).
+        margin: `by_class`: larger for rarer classes; `uniform`: `max_m` for every class, the paper's
+            baselines M-DRW and, with the hinge, HG (§2.5).
     """
 
     margins: Tensor
@@ -30,11 +32,13 @@ class LDAM(nn.Module):
         max_m: NonNegative = 0.5,
         s: Positive = 30.0,
         form: Literal["softmax", "hinge"] = "softmax",
+        margin: Literal["by_class", "uniform"] = "by_class",
     ) -> None:
         super().__init__()
         self.s = s
         self.form = form
-        self.register_buffer("margins", ldam_margins(class_counts, max_m))
+        counts = class_counts if margin == "by_class" else torch.ones_like(class_counts)
+        self.register_buffer("margins", ldam_margins(counts, max_m))
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Map cosines (N, K) and labels (N,) to one value a sample, (N,)."""

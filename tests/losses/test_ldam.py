@@ -56,6 +56,16 @@ def test_no_margin_is_scaled_cross_entropy() -> None:
     torch.testing.assert_close(losses, expected)
 
 
+def test_a_uniform_margin_knows_no_counts() -> None:
+    """cao2019 §2.5, M-DRW: every class has the margin of the rarest one."""
+    uniform = LDAM(COUNTS, margin="uniform")
+    close(uniform.margins, [0.5, 0.5, 0.5])
+    expected = ldam_loss(COSINES, TARGETS, torch.full((3,), 0.5), 30.0)
+    torch.testing.assert_close(uniform(COSINES, TARGETS), expected)
+    assert uniform(COSINES, TARGETS)[0] > LDAM(COUNTS)(COSINES, TARGETS)[0]
+    close(LDAM(COUNTS, form="hinge", margin="uniform")(COSINES, TARGETS), [0.2, 0.4])
+
+
 def test_classes_without_examples_have_the_largest_margin_and_change_no_other() -> None:
     some = ldam_margins(torch.tensor([100, 0, 10, 1, 0]), 0.5)
     close(some, [0.158114, 0.5, 0.281171, 0.5, 0.5])
