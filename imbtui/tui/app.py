@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import ast
 import importlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from imbtui.errors import UserError
 from imbtui.files import printable
 from imbtui.paths import RunsPaths
+from imbtui.text import plural
 from imbtui.tui import ascii, view_state
 from imbtui.tui import rows as say
 from imbtui.tui.dialogs.confirm import Confirm
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
 SCREENS = Path(__file__).parent / "screens"
 SCREENS_PACKAGE = "imbtui.tui.screens"
 HOME = "runs"
+COMING_UP = 0.005  # seconds between looks at a screen that is coming up while keys wait for it
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ class ImbtuiApp(App[None]):
         self.runs = runs
         self.live = Live(self, runs)
         self.view = view_state.load(runs)
+        self._early: deque[events.Key] = deque()
         self.ascii = ascii.wanted()
         if self.ascii:
             self._filters.append(ascii.AsciiFilter())
@@ -152,6 +158,48 @@ class ImbtuiApp(App[None]):
         following = ours[(ours.index(self.theme) + 1) % len(ours)] if self.theme in ours else ours[0]
         self.choose_theme(following)
         self.notify(f"{following}: {NAMES[following]}")
+
+    # Keys
+
+    async def on_event(self, event: events.Event) -> None:
+        """Let each key have its effect before the next one is looked at.
+
+        Left to Textual, a key goes to the focused widget, and to what it is bound to only when it comes back
+        from there: keys pressed in one go would all reach what had the focus when the first was pressed.
+        """
+        if not isinstance(event, events.Key) or event.is_forwarded or not self.app_focus:
+            await super().on_event(event)
+        elif self._early or not self.screen.is_mounted:
+            self._early.append(event)
+            if len(self._early) == 1:
+                self.set_timer(COMING_UP, self._take_early)
+        elif not await self._take(event):
+            await super().on_event(event)
+
+    async def _take_early(self) -> None:
+        """Let keys that were pressed before a screen had come up act on it."""
+        while self._early and self.screen.is_mounted:
+            event = self._early[0]
+            if not await self._take(event):
+                await super().on_event(event)
+            self._early.popleft()
+        if self._early:
+            self.set_timer(COMING_UP, self._take_early)
+
+    async def _take(self, event: events.Key) -> bool:
+        """Let a key be typed where text is typed, or else do what it is bound to; return whether it was."""
+        if await self._check_bindings(event.key, priority=True):
+            return True
+        focused = self.focused
+        if isinstance(focused, Input):
+            if event.is_printable and event.character:
+                focused.replace(event.character, *focused.selection)
+                return True
+        else:
+            take_key = getattr(focused or self.screen, "take_key", None)
+            if take_key is not None and take_key(event):
+                return True
+        return await self._check_bindings(event.key)
 
     # Screens
 
@@ -196,10 +244,11 @@ class ImbtuiApp(App[None]):
             self.pop_screen()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On a screen where letters are typed, no letter leaves it; no screen leads to itself."""
-        if action in ("open", "quit") and getattr(self.screen, "TYPING", False):
+        """No letter leaves a dialog, or a screen where letters are typed; no screen leads to itself."""
+        below = [screen for screen in self.screen_stack if not screen.is_modal]
+        if action in ("open", "quit") and getattr(below[-1], "TYPING", False):
             return False
-        if action == "open" and type(self.screen).__module__ == f"{SCREENS_PACKAGE}.{parameters[0]}":
+        if action == "open" and type(below[-1]).__module__ == f"{SCREENS_PACKAGE}.{parameters[0]}":
             return False
         return super().check_action(action, parameters)
 
@@ -209,8 +258,12 @@ class ImbtuiApp(App[None]):
 
         bindings = self.screen.active_bindings
         display = {key: self.get_key_display(active.binding) for key, active in bindings.items()}
-        title = getattr(self.screen, "heading", "") or type(self.screen).__name__.lower()
-        self.push_screen(Help(title, bindings, display))
+        self.push_screen(Help(self._place_title(), bindings, display))
+
+    def _place_title(self) -> str:
+        """Return what the screen is called, as its file states it."""
+        stem = type(self.screen).__module__.rpartition(".")[2]
+        return next((one.title for one in list_screens() if one.name == stem), stem.replace("_", " "))
 
     def action_jump(self) -> None:
         """Put a letter on everything that can be reached from here."""
@@ -241,6 +294,12 @@ class ImbtuiApp(App[None]):
         """
         self.copy_to_clipboard(text)
         self.do(partial(_write_copy, text, what))
+
+    def copy_ids(self, rows: Sequence[Row]) -> None:
+        """Copy the ids of runs, a line each."""
+        ids = [row["id"] for row in rows]
+        if ids:
+            self.copy("\n".join(ids), ids[0] if len(ids) == 1 else plural(len(ids), "id"))
 
     def ask(self, question: str, more: str, *, yes: str, then: Callable[[], None]) -> None:
         """Ask before something that cannot be taken back at once; do it only after a yes."""

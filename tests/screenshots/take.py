@@ -25,14 +25,14 @@ PATIENCE = 60.0  # seconds
 
 # Name of the picture, keys to press from home, and a text that shows when it is ready.
 SHOTS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("runs", ("down", "p"), "⠤⠤⠤⠤ test"),
-    ("groups", ("v", "down", "enter", "p"), "seed 2"),
+    ("runs", ("down", "i"), "⠤⠤⠤⠤ test"),
+    ("groups", ("v", "down", "enter", "i"), "seed 2"),
     ("curves", ("enter", "left", *["left"] * 20), "epoch"),
-    ("classes", ("enter", "2", "h"), "confusion, per cent"),
+    ("classes", ("enter", "2", "v"), "confusion, per cent"),
     ("system", ("enter", "5"), "memory of the process"),
-    ("recipe", ("enter", "3", "d"), "LDAM-DRW"),
+    ("recipe", ("enter", "3", "v"), "LDAM-DRW"),
     ("compare", ("c",), "p = "),
-    ("queue", ("w", "down"), "LDAM-DRW"),
+    ("queue", ("Q", "down"), "LDAM-DRW"),
     ("papers", ("P",), "frankle2019"),
     ("new-run", ("n",), "9 runs"),
     ("form", ("n", *"quickstart", "enter"), "9 runs: 3 arms"),

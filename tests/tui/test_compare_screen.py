@@ -88,7 +88,7 @@ async def test_keys_of_the_chart_work_wherever_the_cursor_stands(
         await wait(pilot, lambda: table.rows[0]["value"] != before)
         await pilot.press("y", "plus")
         await wait(pilot, lambda: "log scale" in shown(pilot) and "smoothed" in shown(pilot))
-        await pilot.press("minus", "y", "a")
+        await pilot.press("minus", "y", "x")
         await wait(pilot, lambda: " step" in shown(pilot) and "smoothed" not in shown(pilot))
         await pilot.press("M")
         await wait(pilot, lambda: table.rows[0]["value"] == before)
@@ -107,19 +107,19 @@ async def test_b_makes_the_selected_group_the_baseline(
         assert "difference from LDAM" in shown(pilot)
 
 
-async def test_s_takes_the_seeds_apart_and_enter_opens_a_run(
+async def test_v_takes_the_seeds_apart_and_enter_opens_a_run(
     runs: RunsPaths, study: list[RunPaths], opened: Any, wait: Any, shown: Any
 ) -> None:
     async with opened(runs) as (app, pilot):
         table = await open_study(app, pilot, wait, shown)
         await pilot.press("enter")
         await wait(pilot, lambda: "Which run?" in shown(pilot))
-        await pilot.press("escape", "s")
+        await pilot.press("escape", "v")
         await wait(pilot, lambda: len(table.rows) == 6)
         assert "CE, seed 0" in shown(pilot) and table.rows[5]["letter"] == "f"
         await pilot.press("enter")
         assert isinstance(app.screen, Run) and app.screen.run_id == study[0].id
-        await pilot.press("escape", "s")
+        await pilot.press("escape", "v")
         await wait(pilot, lambda: len(table.rows) == 2)
 
 
@@ -141,9 +141,9 @@ async def test_e_shows_the_best_epoch_and_says_when_there_is_none(
 ) -> None:
     async with opened(runs) as (app, pilot):
         await open_study(app, pilot, wait, shown)
-        await pilot.press("e")
+        await pilot.press("a")
         await wait(pilot, lambda: "at the best epoch by validation" in shown(pilot))
-        await pilot.press("e")
+        await pilot.press("a")
         await wait(pilot, lambda: "after the last epoch" in shown(pilot))
 
 

@@ -210,7 +210,7 @@ def test_runs_outlive_the_screen_and_are_watched_stopped_and_compared(
     assert "seed == 0" in screen and epoch_shown(screen) > epoch_shown(before)
     terminal.press("/", "C-u")
     terminal.type("seed == 1")
-    terminal.press("Enter", "x")
+    terminal.press("Enter", "X")
     terminal.wait(lambda screen: "Stop" in screen and "seed 1?" in screen)
     terminal.press("y")
     terminal.wait(lambda screen: re.search(r"stopped +\S+ +\S+ +1 ", screen))
@@ -219,5 +219,5 @@ def test_runs_outlive_the_screen_and_are_watched_stopped_and_compared(
 
     terminal.press("Escape", "g", "Space", "Space", "c")
     terminal.wait(lambda screen: " Compare" in screen and "test/balanced accuracy" in screen)
-    terminal.press("s")  # by themselves, not as seeds of one study
+    terminal.press("v")  # by themselves, not as seeds of one study
     terminal.wait(lambda screen: "seed 0" in screen and "seed 1" in screen)

@@ -34,7 +34,7 @@ def waiting(runs: RunsPaths, make_run: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def open_queue(app: Any, pilot: Any, wait: Any) -> QueueTable:
-    await pilot.press("w")
+    await pilot.press("Q")
     assert isinstance(app.screen, Queue)
     table = app.screen.query_one(QueueTable)
     await wait(pilot, lambda: len(table.rows) == 5 and app.live.machine is not None)
@@ -148,11 +148,11 @@ async def test_stop_asks_and_takes_all_marked(
     monkeypatch.setattr(worker, "request_stop", lambda runs, run_id: asked.append(run_id[0]))
     async with opened(waiting) as (app, pilot):
         table = await open_queue(app, pilot, wait)
-        await pilot.press("down", "space", "space", "x")
+        await pilot.press("down", "space", "space", "X")
         assert isinstance(app.screen, Confirm)
         await pilot.press("n")
         assert not asked and len(table.marks) == 2
-        await pilot.press("x", "y")
+        await pilot.press("X", "y")
         await wait(pilot, lambda: asked == ["a", "b"])
         assert not table.marks
 
@@ -174,7 +174,7 @@ async def test_enter_and_double_click_open_a_run_and_escape_returns(
 async def test_the_key_that_leads_here_leads_back_here(waiting: RunsPaths, opened: Any, wait: Any) -> None:
     async with opened(waiting) as (app, pilot):
         await open_queue(app, pilot, wait)
-        await pilot.press("w", "P", "w")
+        await pilot.press("Q", "P", "Q")
         assert isinstance(app.screen, Queue)
         await pilot.press("escape")
         assert isinstance(app.screen, Runs)
@@ -187,7 +187,7 @@ async def test_a_run_that_ends_leaves_and_an_empty_queue_says_what_to_do(
 
     run = make_run("running-ce-s0", "running", arm="CE")
     async with opened(runs) as (app, pilot):
-        await pilot.press("w")
+        await pilot.press("Q")
         table = app.screen.query_one(QueueTable)
         await wait(pilot, lambda: len(table.rows) == 1)
         result = {"attempt": 1, "state": "finished", "reason": "", "metrics": {}, "best": {}}

@@ -17,8 +17,8 @@ from imbtui.tui.curves import Line
 from imbtui.tui.origins import origins
 from imbtui.tui.screens.run import Run
 from imbtui.tui.series import Smoother
+from imbtui.tui.widgets.filter_line import FilterLine
 from imbtui.tui.widgets.heat_map import HeatMap
-from imbtui.tui.widgets.log_pane import LogPane
 from imbtui.tui.widgets.plot import Plot
 
 DONE = "fdrwaa-drw-s0"
@@ -76,11 +76,11 @@ async def test_the_read_out_zoom_and_smoothing_of_curves(
         assert plot.x_range == (0.0, 80.0)
         await pilot.press("backspace", "plus", "plus", "plus")
         await wait(pilot, lambda: "smoothed 0.8" in shown(pilot))
-        await pilot.press("0", "s")
+        await pilot.press("0", "d")
         await wait(
             pilot, lambda: "smoothed" not in shown(pilot) and "train" not in shown(pilot).split("Curves")[1]
         )
-        await pilot.press("s", "s", "s", "x", "x")
+        await pilot.press("d", "d", "d", "x", "x")
         await wait(pilot, lambda: "seconds" in shown(pilot))
         await pilot.press("x", "f", *"nll", "enter")
         await wait(pilot, lambda: "nll" in shown(pilot).splitlines()[3])
@@ -106,7 +106,7 @@ async def test_the_confusion_matrix_is_a_heat_map(
     async with opened(rich, size) as (app, pilot):
         await open_run(app, pilot, wait, shown, "2")
         if size == (80, 24):
-            await pilot.press("h")
+            await pilot.press("v")
         await wait(pilot, lambda: "test confusion" in shown(pilot))
         lines = app.screen.query_one("#confusion", HeatMap).plain
         assert lines[3].split() == ["0", "82", *["2"] * 9]  # 40 of 49 are right
@@ -122,7 +122,7 @@ async def test_the_recipe_tells_where_its_values_come_from(
     async with opened(rich, (100, 40)) as (app, pilot):
         await open_run(app, pilot, wait, shown, "3")
         await wait(pilot, lambda: "[dataset]" in shown(pilot))
-        await pilot.press("d")
+        await pilot.press("v")
         await wait(pilot, lambda: "20 → 80   --set" in shown(pilot))
         assert "Filled in by defaults" in shown(pilot)
 
@@ -175,7 +175,7 @@ async def test_the_log_is_searched(rich: RunsPaths, opened: Any, wait: Any, show
         await wait(pilot, lambda: "1 of 4 lines" in shown(pilot) and "line 7 Loss spike" in shown(pilot))
         await pilot.press("N")
         await wait(pilot, lambda: "4 of 4 lines" in shown(pilot))
-        assert app.screen.query_one(LogPane).has_class("-searching")
+        assert app.screen.query_one(FilterLine).text == "loss"
         await pilot.press("escape")
         await wait(pilot, lambda: "of 4" not in shown(pilot))
         await pilot.press("escape")

@@ -106,7 +106,7 @@ async def test_classes_show_accuracy_beside_training_counts(
         last = next(line for line in lines if line.split()[:2] == ["9", "1"])
         assert "many" in first and "few" in last
         assert first.count("█") > last.count("█") > 0
-        await pilot.press("t")
+        await pilot.press("d")
         await wait(pilot, lambda: "train accuracy" in shown(pilot))
 
 

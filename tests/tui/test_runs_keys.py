@@ -141,23 +141,23 @@ async def test_u_brings_back_what_was_deleted(gallery: RunsPaths, opened: Any, w
         await wait(pilot, lambda: any("Nothing was deleted" in n.message for n in app._notifications))
 
 
-async def test_y_copies_the_id_and_leaves_it_in_a_file(
+async def test_w_copies_the_id_and_leaves_it_in_a_file(
     gallery: RunsPaths, opened: Any, wait: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     async with opened(gallery) as (app, pilot):
-        await pilot.press("down", "y")
+        await pilot.press("down", "w")
         file = tmp_path / "cache" / "imbtui" / "clipboard.txt"
         await wait(pilot, lambda: file.is_file() and file.read_text() == "rldama-ldam-drw-s0")
         assert app.clipboard == "rldama-ldam-drw-s0"
 
 
-async def test_p_shows_the_preview_in_a_small_terminal(
+async def test_i_shows_the_preview_in_a_small_terminal(
     gallery: RunsPaths, opened: Any, wait: Any, shown: Any
 ) -> None:
     async with opened(gallery) as (app, pilot):
         assert not app.screen.query_one(Preview).display
-        await pilot.press("down", "down", "p")
+        await pilot.press("down", "down", "i")
         await wait(pilot, lambda: any("⠉" < c <= "⣿" for c in shown(pilot)))
 
 

@@ -212,11 +212,11 @@ async def test_stop_asks_and_requests_it(
     asked: list[str] = []
     monkeypatch.setattr(worker, "request_stop", lambda runs, run_id: asked.append(run_id))
     async with opened(gallery) as (app, pilot):
-        await pilot.press("down", "x")
+        await pilot.press("down", "X")
         assert isinstance(app.screen, Confirm)
         await pilot.press("y")
         await wait(pilot, lambda: asked == ["rldama-ldam-drw-s0"])
-        await pilot.press("down", "x")  # a finished run
+        await pilot.press("down", "X")  # a finished run
         assert isinstance(app.screen, Runs)
 
 
@@ -350,7 +350,7 @@ async def test_a_damaged_folder_is_a_crashed_run_and_not_the_end(
 ) -> None:
     gallery.run("fceaaa-ce-s0").submit.write_text("{")
     async with opened(gallery) as (app, pilot):
-        await pilot.press("r")
+        await pilot.press("ctrl+r")
         await wait(pilot, lambda: "damaged" in shown(pilot))
         assert app.is_running
 

@@ -115,7 +115,7 @@ def study_app(runs: RunsPaths, study: list[Any], monkeypatch: pytest.MonkeyPatch
 def test_queue(app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, size: tuple[int, int]) -> None:
     async def arrange(pilot: Any) -> None:
         await wait(pilot, lambda: app.live.listed)
-        await pilot.press("w", "down")
+        await pilot.press("Q", "down")
         await wait(pilot, lambda: "slots:" in shown(pilot) and "epoch 50 of 80" in shown(pilot))
 
     from imbtui import queue

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -39,6 +38,7 @@ class AskText(ModalScreen[str | None]):
     AskText Input { height: 1; margin: 1 0; background: $background; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "give", "take it", id="ask.give", tooltip="Take this text.", priority=True),
         Binding("escape", "dismiss(None)", "back", id="ask.back", tooltip="Leave it as it is."),
     ]
 
@@ -56,15 +56,15 @@ class AskText(ModalScreen[str | None]):
             yield Static(id="ask-wrong", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
 
-    @on(Input.Submitted)
-    def _given(self, event: Input.Submitted) -> None:
+    def action_give(self) -> None:
+        text = self.query_one(Input).value
         try:
-            self._check(event.value)
+            self._check(text)
         except UserError as error:
             wrong = self.query_one("#ask-wrong", Static)
             wrong.update(str(error))
             wrong.add_class("-shown")
         else:
-            self.dismiss(event.value)
+            self.dismiss(text)

@@ -53,16 +53,18 @@ class Choose(ModalScreen[str | None]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "choose", id="choose.choose", tooltip="Choose it.", priority=True),
         Binding("escape", "dismiss(None)", "back", id="choose.back", tooltip="Leave it as it is."),
         Binding("down", "move(1)", show=False, id="choose.down", tooltip="Next."),
         Binding("up", "move(-1)", show=False, id="choose.up", tooltip="The one before."),
-        Binding("pagedown", "move(8)", show=False),
-        Binding("pageup", "move(-8)", show=False),
+        Binding("pagedown", "move(8)", show=False, id="choose.page_down", tooltip="Eight down."),
+        Binding("pageup", "move(-8)", show=False, id="choose.page_up", tooltip="Eight up."),
     ]
 
     def __init__(self, title: str, choices: Sequence[Choice], *, current: str = "") -> None:
         super().__init__()
         self._title, self._choices, self._current = title, choices, current
+        self._narrowed = ""
 
     def compose(self) -> ComposeResult:
         with Vertical():
@@ -72,12 +74,13 @@ class Choose(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self.query_one(OptionList).can_focus = False
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
         self._fill()
 
     @on(Input.Changed)
     def _fill(self) -> None:
-        words = self.query_one(Input).value.lower().split()
+        self._narrowed = self.query_one(Input).value
+        words = self._narrowed.lower().split()
         shown = [c for c in self._choices if all(word in f"{c.value} {c.about}".lower() for word in words)]
         # What begins with the text comes before what merely contains it.
         shown.sort(key=lambda choice: not choice.value.lower().startswith(" ".join(words)))
@@ -99,8 +102,9 @@ class Choose(ModalScreen[str | None]):
         if listed.option_count:
             listed.highlighted = max(0, min(listed.option_count - 1, (listed.highlighted or 0) + by))
 
-    @on(Input.Submitted)
-    def _chosen(self) -> None:
+    def action_choose(self) -> None:
+        if self.query_one(Input).value != self._narrowed:
+            self._fill()  # what was typed just now has not narrowed the list yet
         listed = self.query_one(OptionList)
         option = listed.highlighted_option
         if option is not None:

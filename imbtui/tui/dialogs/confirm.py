@@ -28,8 +28,7 @@ class Confirm(ModalScreen[bool]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "yes", id="confirm.yes", tooltip="Yes."),
         Binding("n,escape", "answer(False)", "no", id="confirm.no", tooltip="No, go back."),
-        Binding("left", "app.focus_previous", show=False),
-        Binding("right", "app.focus_next", show=False),
+        Binding("left,right", "app.focus_next", show=False, id="confirm.other", tooltip="The other answer."),
     ]
 
     def __init__(self, question: str, more: str = "", *, yes: str = "Yes") -> None:
@@ -45,7 +44,7 @@ class Confirm(ModalScreen[bool]):
                 yield Button("No (n)", id="no", compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#no").focus()
+        self.set_focus(self.query_one("#no"))
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")

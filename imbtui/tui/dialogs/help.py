@@ -51,7 +51,7 @@ class Help(ModalScreen[None]):
             yield lines
 
     def on_mount(self) -> None:
-        self.query_one(Lines).focus()
+        self.set_focus(self.query_one(Lines))
 
 
 def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> list[Line]:

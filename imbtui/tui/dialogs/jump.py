@@ -62,9 +62,11 @@ class Jump(ModalScreen[None]):
             yield label
         yield Static("A letter goes there; Escape stays.", id="jump-say")
 
-    def on_key(self, event: events.Key) -> None:
+    def take_key(self, event: events.Key) -> bool:
+        """Go where a letter stands; return whether it stands anywhere."""
         target = self._targets.get(event.character or "")
-        if target is not None:
-            event.stop()
-            self.app.pop_screen()
-            target.go()
+        if target is None:
+            return False
+        self.app.pop_screen()
+        target.go()
+        return True

@@ -52,7 +52,7 @@ class ShowText(ModalScreen[None]):
             yield Static(f"{more}↑ ↓ scroll   Esc closes", id="show-keys")
 
     def on_mount(self) -> None:
-        self.query_one(Lines).focus()
+        self.set_focus(self.query_one(Lines))
         self.action_turn(0)
 
     def action_turn(self, by: int) -> None:

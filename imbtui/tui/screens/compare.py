@@ -102,13 +102,13 @@ class Compare(ChartScreen):
             "b", "baseline", "baseline", id="compare.baseline", tooltip="Compare all with the selected group."
         ),
         Binding(
-            "s", "seeds", "seeds apart", id="compare.seeds", tooltip="Seeds together, or each run by itself."
+            "v", "view", "seeds apart", id="compare.view", tooltip="Seeds together, or each run by itself."
         ),
         Binding(
-            "e",
-            "epoch",
+            "a",
+            "at",
             "best epoch",
-            id="compare.epoch",
+            id="compare.at",
             tooltip="Metrics after the last epoch, or at the best one by validation.",
         ),
     ]
@@ -240,10 +240,10 @@ class Compare(ChartScreen):
         if row is not None:
             self._change(baseline=int(row["id"]))
 
-    def action_seeds(self) -> None:
+    def action_view(self) -> None:
         self._change(apart=not self._wanted.apart, baseline=0)
 
-    def action_epoch(self) -> None:
+    def action_at(self) -> None:
         self._change(at="best" if self._wanted.at == "last" else "last")
 
     @on(Table.Opened)
@@ -316,7 +316,7 @@ def _note(found: Comparison, metric: str, baseline: int, wanted: Wanted) -> str:
         nothing = "no finished run has a validation split" if wanted.at == "best" else "no run has finished"
         return f"{nothing}; the curves show what there is"
     if len(found.groups) < 2:
-        return f"{at}; there is only one group: s takes its runs apart"
+        return f"{at}; there is only one group: v takes its runs apart"
     return f"{at}; difference from {printable(found.groups[baseline].label)}: paired t test, not corrected"
 
 

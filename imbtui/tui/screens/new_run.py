@@ -55,14 +55,6 @@ class RecipesFound(Message, bubble=False):
         self.recipes = recipes
 
 
-class RecipeFilter(Input):
-    """Narrows the list; Enter takes the selected one."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "choose", id="new.choose", tooltip="Open this recipe's form."),
-    ]
-
-
 class NewRun(Screen[None]):
     """Recipes by name; typing narrows the list."""
 
@@ -78,6 +70,9 @@ class NewRun(Screen[None]):
     """
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "choose", "choose", id="new.choose", tooltip="Open this recipe's form.", priority=True
+        ),
         Binding("down", "move(1)", show=False, id="new.down", tooltip="Next recipe."),
         Binding("up", "move(-1)", show=False, id="new.up", tooltip="The recipe before."),
         Binding("pagedown", "move(6)", show=False, id="new.page_down", tooltip="Six recipes down."),
@@ -88,10 +83,12 @@ class NewRun(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._recipes: list[RecipeLine] | None = None
+        self._narrowed = ""
+        self._hurried = False
 
     def compose(self) -> ComposeResult:
         yield Head("New run", "which recipe?")
-        yield RecipeFilter(placeholder="type to narrow: a name, a paper, a word of the title", compact=True)
+        yield Input(placeholder="type to narrow: a name, a paper, a word of the title", compact=True)
         yield OptionList(compact=True)
         yield KeyBar()
 
@@ -111,12 +108,15 @@ class NewRun(Screen[None]):
     def on_recipes_found(self, message: RecipesFound) -> None:
         self._recipes = message.recipes
         self._fill()
+        if self._hurried:
+            self.action_choose()
 
     @on(Input.Changed)
     def _fill(self) -> None:
         if self._recipes is None:
             return
-        words = self.query_one(Input).value.lower().split()
+        self._narrowed = self.query_one(Input).value
+        words = self._narrowed.lower().split()
         listed = self.query_one(OptionList)
         listed.clear_options()
         shown = [one for one in self._recipes if all(word in _searched(one) for word in words)]
@@ -135,8 +135,10 @@ class NewRun(Screen[None]):
         if listed.option_count:
             listed.highlighted = max(0, min(listed.option_count - 1, (listed.highlighted or 0) + by))
 
-    @on(Input.Submitted)
     def action_choose(self) -> None:
+        self._hurried = self._recipes is None
+        if self.query_one(Input).value != self._narrowed:
+            self._fill()  # what was typed just now has not narrowed the list yet
         option = self.query_one(OptionList).highlighted_option
         if option is not None:
             self._open(option.id)

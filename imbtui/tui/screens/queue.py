@@ -30,7 +30,7 @@ from imbtui.tui.widgets.queue_table import QueueTable
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
 
-KEY = "w"
+KEY = "Q"
 TITLE = "Queue"
 
 Change = Callable[[], list[tuple[str, str]]]
@@ -65,9 +65,10 @@ class Queue(Screen[None]):
             "p", "pause", "pause", id="queue.pause", tooltip="Start nothing new, and go on again: all of it."
         ),
         Binding(
-            "x", "stop", "stop", id="queue.stop", tooltip="Stop: a running run writes a checkpoint first."
+            "X", "stop", "stop", id="queue.stop", tooltip="Stop: a running run writes a checkpoint first."
         ),
-        Binding("R", "start", "start", show=False, id="queue.start", tooltip="See that a worker runs."),
+        Binding("R", "start", "start", show=False, id="queue.resume", tooltip="See that what waits starts."),
+        Binding("w", "write", "copy", show=False, id="queue.write", tooltip="Copy ids to the clipboard."),
         Binding(
             "plus,equals_sign",
             "slots(1)",
@@ -82,7 +83,7 @@ class Queue(Screen[None]):
             "fewer",
             show=False,
             key_display="−",
-            id="queue.fewer",
+            id="queue.less",
             tooltip="One launch less at once on each GPU; without GPUs on the CPU.",
         ),
         Binding(
@@ -100,7 +101,7 @@ class Queue(Screen[None]):
             "fewer on the CPU",
             show=False,
             key_display="[",
-            id="queue.fewer_cpu",
+            id="queue.less_cpu",
             tooltip="One launch less at once on the CPU.",
         ),
     ]
@@ -167,6 +168,7 @@ class Queue(Screen[None]):
         lines = [_line(rows.get(line["id"], line), line) for line in self._seen.lines]
         self.query_one(QueueTable).show(lines)
         self.set_class(not lines, "-empty")
+        self.refresh_bindings()
         if not lines:
             self.query_one("#empty", Static).update(NOTHING)
 
@@ -252,10 +254,15 @@ class Queue(Screen[None]):
     def action_start(self) -> None:
         self._change(partial(actions.start_worker, self.app.runs))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where nothing runs and nothing waits, there is nothing to stop."""
+        return bool(self.query_one(QueueTable).rows) if action in ("stop", "write") else True
+
+    def action_write(self) -> None:
+        self.app.copy_ids(self.query_one(QueueTable).chosen)
+
     def action_stop(self) -> None:
         rows = self.query_one(QueueTable).chosen
-        if not rows:
-            return
         which = say.label(rows[0]) if len(rows) == 1 else plural(len(rows), "run")
         self.app.ask(
             f"Stop {which}?",

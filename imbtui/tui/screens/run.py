@@ -108,7 +108,7 @@ class Run(Screen[None]):
             Binding(str(n), f"tab({n - 1})", tab, show=False, id=f"run.{tab}", tooltip=f"Show {tab}.")
             for n, tab in enumerate(TABS, 1)
         ),
-        Binding("escape", "back", "back", id="run.back", tooltip="Back to the runs."),
+        Binding("escape", "app.pop_screen", "back", id="run.back", tooltip="Back to the runs."),
         Binding("tab", "next(1)", "next tab", id="run.next", tooltip="Next tab."),
         Binding(
             "shift+tab", "next(-1)", "previous tab", show=False, id="run.previous", tooltip="Tab before."
@@ -282,7 +282,8 @@ class Run(Screen[None]):
         self.query_one(TabBar).activate(number)
         pane = self._panes[number]
         inside = (widget for widget in pane.query(Widget) if widget.focusable and widget.display)
-        (pane if pane.can_focus else next(inside, pane)).focus()
+        # At once: what is pressed next is for this tab.
+        self.set_focus(pane if pane.can_focus else next(inside, pane))
         self._look_at_artefacts()
         self.app.live.poke()
 
@@ -292,13 +293,6 @@ class Run(Screen[None]):
     @on(TabBar.Chosen)
     def _chosen(self, event: TabBar.Chosen) -> None:
         self.action_tab(event.number)
-
-    def action_back(self) -> None:
-        if not self.query_one(LogPane).end_search() or self._tab != "log":
-            self.app.pop_screen()
-
-    def action_end_search(self) -> None:
-        self.query_one(LogPane).end_search()
 
     # What is done to it
 

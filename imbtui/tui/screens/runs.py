@@ -102,11 +102,11 @@ class Runs(Screen[None]):
             "slash",
             "filter",
             "filter",
-            id="runs.filter",
+            id="runs.search",
             tooltip="Filter: words or an expression as in `imbtui ls --where`.",
         ),
         Binding(
-            "x,X", "stop", "stop", id="runs.stop", tooltip="Stop: a running run writes a checkpoint first."
+            "X", "stop", "stop", id="runs.stop", tooltip="Stop: a running run writes a checkpoint first."
         ),
         Binding(
             "R",
@@ -132,11 +132,16 @@ class Runs(Screen[None]):
         Binding(
             "C", "columns", "columns", show=False, id="runs.columns", tooltip="Show or put away columns."
         ),
+        Binding("i", "info", "info", id="runs.info", tooltip="Show or hide curve and key numbers."),
+        Binding("w", "write", "copy id", show=False, id="runs.write", tooltip="Copy ids to the clipboard."),
         Binding(
-            "p", "preview", "preview", show=False, id="runs.preview", tooltip="Show or hide the preview."
+            "ctrl+r",
+            "refresh",
+            "refresh",
+            show=False,
+            id="runs.refresh",
+            tooltip="Read all folders again.",
         ),
-        Binding("y", "copy", "copy id", show=False, id="runs.copy", tooltip="Copy ids to the clipboard."),
-        Binding("r", "refresh", "refresh", id="runs.refresh", tooltip="Read all run folders again."),
         Binding(
             "escape",
             "back",
@@ -198,7 +203,7 @@ class Runs(Screen[None]):
         wanted = self.app.view.preview
         self.set_class(room if wanted is None else wanted, "-preview")
 
-    def action_preview(self) -> None:
+    def action_info(self) -> None:
         self.app.view.preview = not self.has_class("-preview")
         self._place_preview()
         self.call_after_refresh(self._show_selected)
@@ -538,11 +543,8 @@ class Runs(Screen[None]):
 
         self.app.push_screen(AskText("Note", text=self._notes.get(row["id"], "")), given)
 
-    def action_copy(self) -> None:
-        rows = self._table.chosen
-        if rows:
-            ids = [row["id"] for row in rows]
-            self.app.copy("\n".join(ids), ids[0] if len(ids) == 1 else plural(len(ids), "id"))
+    def action_write(self) -> None:
+        self.app.copy_ids(self._table.chosen)
 
     def _do(self, act: actions.Act, rows: list[Row]) -> None:
         ids = [row["id"] for row in rows]

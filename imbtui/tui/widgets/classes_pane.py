@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from itertools import zip_longest
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,10 +12,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from imbtui import text
+from imbtui.tui import sheet
 from imbtui.tui.artefacts import Content
 from imbtui.tui.curves import Curves
 from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Line, Lines
+
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
 
 SPLITS = ("test", "val", "train")
 LONGEST_BAR = 60  # cells
@@ -24,6 +29,8 @@ _GROUPS = (("many-shot", "many_accuracy"), ("medium-shot", "medium_accuracy"), (
 
 class ClassesPane(Horizontal):
     """Bars, and the confusion matrix beside them or instead of them; keys change split and view."""
+
+    app: ImbtuiApp
 
     TITLE = "Classes"
     DEFAULT_CSS = """
@@ -35,8 +42,11 @@ class ClassesPane(Horizontal):
     ClassesPane.-matrix > Lines { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t", "split", "split", id="classes.split", tooltip="Test, validation or training examples."),
-        Binding("h", "matrix", "confusion", id="classes.matrix", tooltip="Bars or confusion matrix."),
+        Binding("d", "split", "split", id="classes.split", tooltip="Test, validation or training data."),
+        Binding("v", "view", "confusion", id="classes.view", tooltip="Bars or confusion matrix."),
+        Binding(
+            "w", "write", "copy", show=False, id="classes.write", tooltip="Copy accuracies or matrix as CSV."
+        ),
     ]
 
     def __init__(self) -> None:
@@ -74,13 +84,23 @@ class ClassesPane(Horizontal):
             self._split = splits[(at + 1) % len(splits)]
             self._draw()
 
-    def action_matrix(self) -> None:
+    def action_view(self) -> None:
         self.toggle_class("-matrix")
-        self.query_one(HeatMap if self.has_class("-matrix") else Lines).focus()
+        self.screen.set_focus(self.query_one(HeatMap if self.has_class("-matrix") else Lines))
+
+    def action_write(self) -> None:
+        matrix = self._confusion.matrices.get(self._split)
+        if matrix and self.query_one(HeatMap).has_focus:
+            self.app.copy(sheet.of_matrix(matrix), f"{self._split} confusion, as CSV,")
+        elif self._curves is not None and self._splits:
+            heading = ["class", "trained on", *(f"{split}/class_accuracy" for split in self._splits)]
+            columns = [self._curves.lists[name] for name in heading[2:]]
+            rows = zip_longest(range(max(map(len, columns))), self._counts, *columns)
+            self.app.copy(sheet.csv_text(heading, rows), "accuracy of each class, as CSV,")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where both are shown there is nothing to change."""
-        return action != "matrix" or not self.has_class("-both")
+        return action != "view" or not self.has_class("-both")
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= BOTH, "-both")

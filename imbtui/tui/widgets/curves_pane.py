@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -11,6 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
+from imbtui.text import plural
+from imbtui.tui import sheet
 from imbtui.tui.curves import SPLITS, Curves
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, of_family, time_unit
@@ -39,13 +39,18 @@ class CurvesPane(Grid, can_focus=True):
     CurvesPane > Plot.-hidden { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "turn(1)", "next metric", id="curves.next", tooltip="Show the next metrics."),
+        Binding("m", "turn(1)", "metric", id="curves.metric", tooltip="The next metrics."),
         Binding(
-            "M", "turn(-1)", "previous", show=False, id="curves.previous", tooltip="Show the metrics before."
+            "M",
+            "turn(-1)",
+            "metric before",
+            show=False,
+            id="curves.metric_before",
+            tooltip="The metrics before.",
         ),
         Binding("f", "find", "find metric", show=False, id="curves.find", tooltip="Find a metric by name."),
         Binding("y", "log", "log y", id="curves.log", tooltip="Logarithmic y axis, and back."),
-        Binding("x", "axis", "axis", id="curves.axis", tooltip="Epochs, steps or time on the x axis."),
+        Binding("x", "axis", "x axis", id="curves.axis", tooltip="Epochs, steps or time on the x axis."),
         Binding(
             "left",
             "read(-1)",
@@ -60,11 +65,18 @@ class CurvesPane(Grid, can_focus=True):
         Binding("backspace", "unread", show=False, id="curves.unread", tooltip="Read nothing out."),
         Binding("z", "zoom(1)", "zoom", id="curves.zoom", tooltip="Zoom in on what is read out, or the end."),
         Binding("Z", "zoom(-1)", "zoom out", show=False, id="curves.unzoom", tooltip="Zoom out."),
-        Binding("plus", "smooth(1)", "smooth", id="curves.smooth", tooltip="Smooth more.", key_display="+ -"),
-        Binding("minus", "smooth(-1)", show=False, id="curves.less", tooltip="Smooth less."),
+        Binding(
+            "plus,equals_sign",
+            "smooth(1)",
+            "smooth",
+            id="curves.more",
+            tooltip="Smooth more.",
+            key_display="+ −",
+        ),
+        Binding("minus", "smooth(-1)", show=False, id="curves.less", tooltip="Smooth less.", key_display="−"),
         Binding("0", "smooth(0)", show=False, id="curves.raw", tooltip="Do not smooth."),
-        Binding("s", "split", "split", show=False, id="curves.split", tooltip="One split, or all."),
-        Binding("w", "write", "CSV", show=False, id="curves.csv", tooltip="Copy the shown curves as CSV."),
+        Binding("d", "split", "split", show=False, id="curves.split", tooltip="One split of the data; all."),
+        Binding("w", "write", "copy", show=False, id="curves.write", tooltip="Copy the shown curves as CSV."),
     ]
 
     def __init__(self) -> None:
@@ -125,9 +137,11 @@ class CurvesPane(Grid, can_focus=True):
         self.app.view.log_y = not self.app.view.log_y
         self._draw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What is measured of a machine has no epochs and no splits."""
+        return not (self.FIXED_AXIS and action in ("axis", "split"))
+
     def action_axis(self) -> None:
-        if self.FIXED_AXIS:
-            return
         self.app.view.axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
         self._zoom = self._cursor = None
         self._draw()
@@ -169,6 +183,7 @@ class CurvesPane(Grid, can_focus=True):
         middle = last if self._cursor is None else self._cursor
         width = (last - first) * (0.5 if by > 0 else 2.0)
         if by > 0 and not self._holds_points(width, first, last):
+            self.notify(f"No closer: less than {NEAREST} points would be left.", severity="warning")
             return
         first = max(start, min(middle - width / 2, end - width))
         self._zoom = None if width >= end - start else (first, first + width)
@@ -279,18 +294,8 @@ class CurvesPane(Grid, can_focus=True):
         return title + (f"   {place + 1} of {count}" if count > self._shown else "")
 
     def action_write(self) -> None:
-        """Copy what is on the screen as CSV: a row a point, a column a metric."""
-        if self._curves is None:
-            return
+        """Copy what is on the screen."""
         names = [name for _, members, _ in self._on_screen() for name in members]
-        table: dict[tuple[float, float], dict[str, float]] = {}
-        for name in names:
-            line = self._curves.lines[name]
-            for step, epoch, value in zip(line.steps, line.epochs, line.values, strict=True):
-                table.setdefault((step, epoch), {})[name] = value
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["step", "epoch", *names])
-        for (step, epoch), values in sorted(table.items()):
-            writer.writerow([f"{step:g}", f"{epoch:g}", *(values.get(name, "") for name in names)])
-        self.app.copy(text.getvalue(), f"{len(table)} rows of CSV")
+        if self._curves is not None and names:
+            text = sheet.of_curves(self._curves, names)
+            self.app.copy(text, f"{plural(text.count(chr(10)) - 1, 'row')} of CSV")

@@ -1,7 +1,6 @@
 """Fields of a form as lines: label, value, what it means. Typing edits a value where it stands.
 
-One widget however many fields there are, and it edits itself: keys that come faster than a screen can
-change its focus all arrive here, in their order.
+One widget however many fields there are, and it edits itself.
 """
 
 from __future__ import annotations
@@ -222,17 +221,15 @@ class Fields(ScrollView, can_focus=True):
     def action_erase_all(self) -> None:
         self._set("", 0)
 
-    async def on_key(self, event: events.Key) -> None:
-        # Left to themselves, keys with a binding go round by the app and arrive behind letters typed later.
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            if await self.app.run_action(binding.action, self):
-                event.stop()
-                event.prevent_default()
-                return
+    def take_key(self, event: events.Key) -> bool:
+        """Type a letter; return whether it was one."""
         if event.is_printable and event.character:
-            event.stop()
-            event.prevent_default()
             self._insert(event.character)
+            return True
+        return False
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        return character is not None and character.isprintable()
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

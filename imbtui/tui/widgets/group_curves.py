@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,12 +16,17 @@ from textual.screen import Screen
 from imbtui.plotting.braille import Series
 from imbtui.report.band import mean_band
 from imbtui.report.groups import Group
+from imbtui.text import plural
+from imbtui.tui import sheet
 from imbtui.tui.curves import FIRST_FAMILIES, SPLITS, Curves, family
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, time_unit
 from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.lines import Lines
 from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
+from imbtui.tui.widgets.tab_bar import TabBar
+from imbtui.tui.widgets.table import Table
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -53,6 +59,8 @@ class GroupCurves(Vertical):
         self._smoother = Smoother()
         self._log_y = False
         self._drawn: tuple[object, ...] = ()
+        self._series: list[Series] = []
+        self._unit = ""
 
     def on_mount(self) -> None:
         """Begin with the axes and the smoothing that curves were looked at with last."""
@@ -106,7 +114,7 @@ class GroupCurves(Vertical):
         self._draw()
 
     def action_smooth(self, by: int) -> None:
-        self._smoothing = max(0, min(len(SMOOTHINGS) - 1, self._smoothing + by))
+        self._smoothing = max(0, min(len(SMOOTHINGS) - 1, self._smoothing + by if by else 0))
         self.app.view.smoothing = self._smoothing
         self._draw()
 
@@ -131,16 +139,33 @@ class GroupCurves(Vertical):
         axis, weight = AXES[self._axis], SMOOTHINGS[self._smoothing]
         first = next((self._curves[i] for group in self._groups for i in group.ids if self._has(i)), None)
         seconds, unit = time_unit(first) if axis == "times" and first else (1.0, _UNITS.get(axis, ""))
-        series = []
+        self._series = []
         for number, (group, members) in enumerate(zip(self._groups, lines, strict=True)):
             band = mean_band([(getattr(one, axis), self._smoother.smooth(one, weight)) for one in members])
             x = band.x if seconds == 1 else [moment / seconds for moment in band.x]
             mark = letter(number, len(self._groups))
-            series.append(Series(group.label, x, band.mean, number, band.low, band.high, mark))
+            self._series.append(Series(group.label, x, band.mean, number, band.low, band.high, mark))
         title = self.metric.replace("_", " ")
         title += ", log scale" if self._log_y else ""
         title += f", smoothed {weight:g}" if weight else ""
-        plot.draw(title, series, unit=unit, log_y=self._log_y, empty="no values yet")
+        self._unit = unit
+        plot.draw(title, self._series, unit=unit, log_y=self._log_y, empty="no values yet")
+
+    def action_write(self) -> None:
+        """Copy the chart: a row for each place on the x axis, mean and band of each group beside it."""
+        table: dict[float, dict[int, tuple[float, ...]]] = {}
+        for number, one in enumerate(self._series):
+            for x, *values in zip(one.x, one.y, one.low, one.high, strict=True):
+                table.setdefault(x, {})[number] = tuple(values)
+        heading = [f"{one.label} {part}" for one in self._series for part in ("mean", "low", "high")]
+        lack = (None, None, None)
+        rows = [
+            [f"{x:g}", *(value for number in range(len(self._series)) for value in found.get(number, lack))]
+            for x, found in sorted(table.items())
+        ]
+        self.app.copy(
+            sheet.csv_text([self._unit, *heading], rows), f"{self.metric}, {plural(len(rows), 'row')} of CSV,"
+        )
 
     def _has(self, run_id: str) -> bool:
         return run_id in self._curves and self.metric in self._curves[run_id].lines
@@ -151,28 +176,41 @@ class ChartScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(n), f"tab({n - 1})", show=False, id=f"panes.{n}", tooltip=f"Show tab {n}.")
+            Binding(
+                str(n),
+                f"tab({n - 1})",
+                show=False,
+                id=f"panes.{n}",
+                tooltip=f"Show tab {n}; once more: back to the table.",
+            )
             for n in (1, 2, 3)
         ),
-        Binding("tab", "next(1)", "next tab", id="panes.next", tooltip="Next tab."),
-        Binding("shift+tab", "next(-1)", show=False, id="panes.before", tooltip="Tab before."),
-        Binding("m", "chart('turn', 1)", "metric", id="chart.next", tooltip="The next metric."),
         Binding(
-            "M", "chart('turn', -1)", "before", show=False, id="chart.before", tooltip="The metric before."
+            "tab", "next(1)", "next tab", id="panes.next", tooltip="Next tab; after the last: the table."
+        ),
+        Binding("shift+tab", "next(-1)", show=False, id="panes.before", tooltip="Tab before."),
+        Binding("m", "chart('turn', 1)", "metric", id="chart.metric", tooltip="The next metric."),
+        Binding(
+            "M",
+            "chart('turn', -1)",
+            "metric before",
+            show=False,
+            id="chart.metric_before",
+            tooltip="The metric before.",
         ),
         Binding(
             "f", "chart('find')", "find metric", show=False, id="chart.find", tooltip="Find a metric by name."
         ),
         Binding("y", "chart('log')", "log y", id="chart.log", tooltip="Logarithmic y axis, and back."),
         Binding(
-            "a", "chart('axis')", "x axis", show=False, id="chart.axis", tooltip="Epochs, steps or time."
+            "x", "chart('axis')", "x axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."
         ),
         Binding(
             "plus,equals_sign",
             "chart('smooth', 1)",
             "smooth",
             key_display="+ −",
-            id="chart.smooth",
+            id="chart.more",
             tooltip="Smooth more.",
         ),
         Binding(
@@ -181,8 +219,17 @@ class ChartScreen(Screen[None]):
             "smooth less",
             show=False,
             key_display="−",
-            id="chart.rough",
+            id="chart.less",
             tooltip="Smooth less.",
+        ),
+        Binding("0", "chart('smooth', 0)", show=False, id="chart.raw", tooltip="Do not smooth."),
+        Binding(
+            "w",
+            "write",
+            "copy",
+            show=False,
+            id="chart.write",
+            tooltip="Copy the chart as CSV; a tab's text.",
         ),
     ]
 
@@ -213,12 +260,32 @@ class ChartScreen(Screen[None]):
         head.runs(self.app.live.rows)
 
     def action_tab(self, number: int) -> None:
-        """Show a pane."""
-        self.query_one(Panes).action_tab(number)
+        """Show a pane and go into it; from there, or where there is nothing to go into, to the table."""
+        panes = self.query_one(Panes)
+        pane = panes.pane(number)
+        inside = pane is not None and pane is self.focused
+        panes.show_tab(number)
+        to_pane = pane is not None and pane.focusable and not inside
+        self.set_focus(pane if to_pane else self.query(Table).first())
+
+    @on(TabBar.Chosen)
+    def _tab_clicked(self, event: TabBar.Chosen) -> None:
+        self.action_tab(event.number)
 
     def action_next(self, by: int) -> None:
-        """Show the next pane."""
-        self.query_one(Panes).action_next(by)
+        """Show the next pane; behind the last one comes the table, with the first one."""
+        panes = self.query_one(Panes)
+        number = panes.active + by
+        self.action_tab(number % panes.count)
+        if not 0 <= number < panes.count:
+            self.set_focus(self.query(Table).first())
+
+    def action_write(self) -> None:
+        """Copy the text that has the focus, else the chart."""
+        if isinstance(self.focused, Lines):
+            self.app.copy("\n".join(self.focused.plain), plural(len(self.focused.plain), "line"))
+        else:
+            self.query_one(GroupCurves).action_write()
 
     def action_chart(self, name: str, *arguments: int) -> None:
         """Do something to the chart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -15,7 +15,10 @@ WIDE = 132  # cells from which there is room for all
 
 
 class Panes(Vertical):
-    """The main pane is large; the screen has the keys.
+    """The main pane is large; the screen has the keys, and is told of clicks on tabs.
+
+    Attributes:
+        active: number of the pane that is shown where there is room for one.
 
     Args:
         titles: of the panes, the main one first.
@@ -36,7 +39,7 @@ class Panes(Vertical):
     def __init__(self, titles: Sequence[str], panes: Sequence[Widget]) -> None:
         super().__init__()
         self._titles, self._panes = titles, panes
-        self._active = 0
+        self.active = 0
 
     def compose(self) -> ComposeResult:
         yield TabBar(self._titles)
@@ -49,26 +52,24 @@ class Panes(Vertical):
         self.set_class(event.size.width >= WIDE, "-wide")
         self._place()
 
-    @on(TabBar.Chosen)
-    def _chosen(self, event: TabBar.Chosen) -> None:
-        self.action_tab(event.number)
+    @property
+    def count(self) -> int:
+        """How many panes there are."""
+        return len(self._panes)
 
-    def action_tab(self, number: int) -> None:
-        """Show a pane; where all are shown, go to it."""
-        if number >= len(self._panes):
-            return
-        self._active = number
-        self.query_one(TabBar).activate(number)
-        self._place()
-        if self._panes[number].focusable:
-            self._panes[number].focus()
+    def pane(self, number: int) -> Widget | None:
+        """Return a pane."""
+        return self._panes[number] if number < len(self._panes) else None
 
-    def action_next(self, by: int) -> None:
-        """Show the next pane."""
-        self.action_tab((self._active + by) % len(self._panes))
+    def show_tab(self, number: int) -> None:
+        """Show a pane; where all are shown, mark its tab."""
+        if number < len(self._panes):
+            self.active = number
+            self.query_one(TabBar).activate(number)
+            self._place()
 
     def _place(self) -> None:
         wide = self.has_class("-wide")
         for number, pane in enumerate(self._panes):
-            pane.display = wide or number == self._active
-        self.query_one("#sides").display = wide or self._active > 0
+            pane.display = wide or number == self.active
+        self.query_one("#sides").display = wide or self.active > 0

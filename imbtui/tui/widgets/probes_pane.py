@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from imbtui import text
 from imbtui.files import printable
+from imbtui.tui import sheet
 from imbtui.tui.artefacts import Artefact, Content
 from imbtui.tui.curves import Curves, family
 from imbtui.tui.series import of_family
@@ -23,12 +24,16 @@ from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Line, Lines
 from imbtui.tui.widgets.plot import Plot
 
+if TYPE_CHECKING:
+    from imbtui.tui.app import ImbtuiApp
+
 BAR = 30
 
 
 class ProbesPane(Horizontal):
     """A list of what there is; the selected one beside it."""
 
+    app: ImbtuiApp
     TITLE = "Probes and artefacts"
     DEFAULT_CSS = """
     ProbesPane > OptionList {
@@ -39,7 +44,10 @@ class ProbesPane(Horizontal):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "log", "log y", show=False, id="probes.log", tooltip="Logarithmic y axis, and back."),
-        Binding("enter", "into", "scroll it", show=False, id="probes.into", tooltip="Go into a matrix."),
+        Binding("enter", "into", "scroll it", show=False, id="probes.open", tooltip="Go into a matrix."),
+        Binding(
+            "w", "write", "copy", show=False, id="probes.write", tooltip="Copy the selected numbers as CSV."
+        ),
     ]
 
     class Wanted(Message):
@@ -136,7 +144,23 @@ class ProbesPane(Horizontal):
 
     def action_into(self) -> None:
         if self.query_one(ContentSwitcher).current == "probe-map":
-            self.query_one(HeatMap).focus()
+            self.screen.set_focus(self.query_one(HeatMap))
+
+    def action_write(self) -> None:
+        kind, _, name = (self._chosen or "").partition(" ")
+        curves, (file, _, matrix) = self._curves or Curves(), name.partition("\0")
+        contents = self._contents[file][1].matrices if file in self._contents else {}
+        if name in curves.lines and kind == "m":
+            self.app.copy(sheet.of_curves(curves, [name]), f"{name}, as CSV,")
+        elif name in curves.lists and kind == "l":
+            rows = enumerate(curves.lists[name])
+            self.app.copy(sheet.csv_text(["", name], rows), f"{name}, as CSV,")
+        elif name in curves.matrices and kind == "x":
+            self.app.copy(sheet.of_matrix(curves.matrices[name]), f"{name}, as CSV,")
+        elif matrix in contents:
+            self.app.copy(sheet.of_matrix(contents[matrix]), f"{matrix} of {file}, as CSV,")
+        elif kind == "a":
+            self.notify("This file has no numbers to copy.", severity="warning")
 
     @on(OptionList.OptionSelected)
     def _selected(self) -> None:

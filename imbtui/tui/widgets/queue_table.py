@@ -74,6 +74,10 @@ class QueueTable(RunLines):
     def __init__(self) -> None:
         super().__init__(COLUMNS)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Without lines there is nothing to act on."""
+        return bool(self.rows) if action in ("open", "mark", "shift") else True
+
     def action_shift(self, by: int) -> None:
         """Move the selected run, on the screen at once."""
         row = self.row

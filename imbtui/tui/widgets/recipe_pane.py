@@ -18,8 +18,8 @@ class RecipePane(Lines):
 
     TITLE = "Recipe"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "differences", "differences", id="recipe.diff", tooltip="Where each value comes from."),
-        Binding("w", "copy", "copy", id="recipe.copy", tooltip="Copy the resolved recipe as TOML."),
+        Binding("v", "view", "differences", id="recipe.view", tooltip="Where each value comes from."),
+        Binding("w", "write", "copy", id="recipe.write", tooltip="Copy the resolved recipe as TOML."),
     ]
 
     def __init__(self) -> None:
@@ -40,12 +40,12 @@ class RecipePane(Lines):
         self._source, self._overrides, self._origins = source, overrides, origins
         self._draw()
 
-    def action_differences(self) -> None:
+    def action_view(self) -> None:
         self._differences = not self._differences
         self._draw()
         self.scroll_home(animate=False)
 
-    def action_copy(self) -> None:
+    def action_write(self) -> None:
         self.app.copy(self._source, "the recipe")  # type: ignore[attr-defined]
 
     def _draw(self) -> None:

@@ -133,7 +133,7 @@ class RunsTable(RunLines):
         ),
         Binding("s", "sort", "sort", id="runs.sort", tooltip="Sort by the next column."),
         Binding("S", "turn", "reverse", show=False, id="runs.turn", tooltip="Reverse the order."),
-        Binding("v", "group", "group", id="runs.group", tooltip="Group by study, with mean ± sd over seeds."),
+        Binding("v", "group", "group", id="runs.view", tooltip="Group by study, with mean ± sd over seeds."),
         Binding(
             "right", "open_group(True)", show=False, id="runs.unfold", tooltip="Show what is in a group."
         ),
@@ -243,12 +243,9 @@ class RunsTable(RunLines):
 
     # Keys
 
-    async def on_key(self, event: events.Key) -> None:
-        if self.typed(event):
-            event.stop()
-            event.prevent_default()
-        else:
-            await super().on_key(event)
+    def take_key(self, event: events.Key) -> bool:
+        """Take a key before it means anything here; return whether it was taken."""
+        return self.typed(event)
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()

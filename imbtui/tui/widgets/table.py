@@ -10,7 +10,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -228,20 +227,6 @@ class Table(ScrollView, can_focus=True):
         }
 
     # Keys
-
-    async def on_key(self, event: events.Key) -> None:
-        """Do what a key is bound to here, or in what the table stands in, before the next key is looked at.
-
-        Left to themselves, keys with a binding go round by the app and arrive behind keys pressed later.
-        """
-        for node in self.ancestors_with_self:
-            if isinstance(node, App):
-                return
-            for binding in node._bindings.key_to_bindings.get(event.key, ()):
-                if await self.app.run_action(binding.action, node):
-                    event.stop()
-                    event.prevent_default()
-                    return
 
     def action_move(self, by: int) -> None:
         self._go(self._cursor + by)
