@@ -14,7 +14,20 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from imbtui import config, files, gpus, index, paths, plugins, processes, queue, store, submit, worker
+from imbtui import (
+    config,
+    files,
+    folders,
+    gpus,
+    index,
+    paths,
+    plugins,
+    processes,
+    queue,
+    store,
+    submit,
+    worker,
+)
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 
@@ -285,7 +298,7 @@ def _index(runs: RunsPaths) -> Check:
 
 def _half_written(runs: RunsPaths) -> Check:
     # One that is being written at this moment is no finding.
-    found = [path for path in store.half_written(runs) if _age(path) > 60]
+    found = [path for path in folders.half_written(runs) if _age(path) > 60]
     if not found:
         return Check("half-written folders", True, "none")
     named = ", ".join(files.printable(path.name) for path in found[:4]) + (", ..." if len(found) > 4 else "")
@@ -306,7 +319,7 @@ def _age(path: Path) -> float:
 
 def _damaged(runs: RunsPaths) -> Check:
     """Runs whose files cannot be read although their folder is whole."""
-    half = {path.name for path in store.half_written(runs)}
+    half = {path.name for path in folders.half_written(runs)}
     rows = [row for row in index.query(runs) if row["id"] not in half]
     found = [row["id"] for row in rows if row.get("reason", "").startswith("damaged")]
     if not found:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunPaths:
-    """The files of one run. Who writes which is stated in `store`."""
+    """The files of one run. Who writes which is stated in `folders`."""
 
     root: Path
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from imbtui import files, index, store
+from imbtui import files, folders, index, store
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, host
 from imbtui.worker import lock
@@ -94,7 +94,7 @@ def set_slots(runs: RunsPaths, slots: int | None = None, *, gpu_slots: int | Non
 
 def _change(runs: RunsPaths, change: Callable[[Settings], Settings]) -> None:
     with files.locked(runs.queue.with_suffix(".lock")):
-        document = {"format": store.FORMAT, **asdict(change(settings(runs)))}
+        document = {"format": folders.FORMAT, **asdict(change(settings(runs)))}
         files.write_json(runs.queue, document)
     lock.ring(runs)
 
@@ -180,9 +180,9 @@ def move(runs: RunsPaths, run_id: str, position: int) -> None:
     if found is None:
         # So many were moved between the same two that no number is left: spread all of them out.
         for number, run in enumerate([*free[:at], moved, *free[at:]]):
-            store.update_submit(run.path, place=free[0].order + number * _SPACING)
+            folders.update_submit(run.path, place=free[0].order + number * _SPACING)
         found = {"priority": free[min(at, len(free) - 1)].priority}
-    store.update_submit(moved.path, **found)
+    folders.update_submit(moved.path, **found)
     lock.ring(runs)
 
 

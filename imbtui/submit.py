@@ -205,21 +205,23 @@ def submit(
     Raises:
         UserError: the runs folder cannot be written to, or the disk is full.
     """
-    from imbtui import index, store
+    from imbtui import folders, index
 
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     done: list[Entry] = []
     created: dict[str, str] = {}
     try:
         for study in {id(entry.study): entry.study for entry in entries}.values():
-            store.record_study(runs, study)
+            folders.record_study(runs, study)
         for entry in entries:
             if entry.id is not None:
                 done.append(entry)
                 continue
             digest = entry.planned.digest
             if digest not in created:
-                created[digest] = store.create(runs, entry.planned, study=entry.study, gpus=device, here=here)
+                created[digest] = folders.create(
+                    runs, entry.planned, study=entry.study, gpus=device, here=here
+                )
             done.append(replace(entry, id=created[digest]))
         index.sync(runs, created.values())
     except (OSError, TimeoutError) as error:

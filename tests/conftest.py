@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import store
+from imbtui import folders
 from imbtui.paths import RunPaths, RunsPaths
 
 REPOSITORY = Path(__file__).parent.parent
@@ -91,7 +91,7 @@ threads = 1
 def runs(tmp_path: Path) -> RunsPaths:
     """An empty runs folder."""
     folder = RunsPaths(tmp_path / "runs")
-    store.ensure_folder(folder)
+    folders.ensure_folder(folder)
     return folder
 
 
@@ -106,8 +106,8 @@ def make_runs(runs: RunsPaths, tmp_path: Path) -> MakeRuns:
         path = tmp_path / f"{name}.toml"
         path.write_text(toml)
         study = load_study(path, assignments)
-        store.record_study(runs, study)
-        return [runs.run(store.create(runs, p, study=study, gpus=gpus, here=False)) for p in study.runs]
+        folders.record_study(runs, study)
+        return [runs.run(folders.create(runs, p, study=study, gpus=gpus, here=False)) for p in study.runs]
 
     return make
 

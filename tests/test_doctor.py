@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import doctor, files, gpus, index, paths, store
+from imbtui import doctor, files, folders, gpus, index, paths
 from imbtui.doctor import Check
 from imbtui.gpus import Gpu
 from imbtui.paths import RunPaths, RunsPaths
@@ -139,7 +139,7 @@ def test_a_worker_that_is_suspended(runs: RunsPaths, monkeypatch: pytest.MonkeyP
     process = subprocess.Popen(["sleep", "60"])
     try:
         who = Identity.of_child(process.pid)
-        files.write_json(runs.worker, {**who.to_json(), "since": store.now(), "runs": []})
+        files.write_json(runs.worker, {**who.to_json(), "since": folders.now(), "runs": []})
         monkeypatch.setattr(lock, "held", lambda runs: True)
         assert doctor._worker(runs).ok
         process.send_signal(signal.SIGSTOP)

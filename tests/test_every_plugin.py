@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import metrics, plugins, store
+from imbtui import folders, metrics, plugins, store
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.recipe import load_study
@@ -131,7 +131,7 @@ def trains_and_restarts(make_runs: MakeRuns, train: Train, *assignments: str) ->
     assert first["state"] == "finished", first["reason"]
     assert first["steps"] == 3
     rows = run.metrics.read_text()
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     again = train(run)
     assert again["state"] == "finished", again["reason"]
     assert again["metrics"] == first["metrics"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imbtui import files, index, store, where
+from imbtui import files, folders, index, store, where
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
@@ -69,7 +69,7 @@ def test_states_are_computed(make_runs: MakeRuns, dead: Identity) -> None:
     assert store.read(run).state == "crashed"
     finish(run)
     assert store.read(run).state == "finished"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     view = store.read(run)
     assert view.state == "queued"
     assert not view.metrics, "an older attempt's values are not shown as this one's"
@@ -109,7 +109,7 @@ def test_runs_are_named_by_id_prefix_row_and_recency(make_runs: MakeRuns, runs: 
     assert store.resolve(runs, made[1].id[:6]).id == made[1].id
     assert store.resolve(runs, "@last").id == made[2].id
     assert store.resolve(runs, "@~1").id == made[1].id
-    store.remember_listing(runs, [made[2].id, made[0].id])
+    folders.remember_listing(runs, [made[2].id, made[0].id])
     assert store.resolve(runs, "2").id == made[0].id
     for reference, sentence in (
         ("zzzzzzzz", "no run has this id"),
@@ -133,13 +133,13 @@ def test_a_half_written_folder_is_no_run(make_runs: MakeRuns, runs: RunsPaths) -
     make_runs()
     (runs.root / ".new-abc").mkdir()
     (runs.root / "empty").mkdir()
-    assert {p.name for p in store.half_written(runs)} == {".new-abc", "empty"}
+    assert {p.name for p in folders.half_written(runs)} == {".new-abc", "empty"}
     assert ".new-abc" not in store.list_ids(runs)
 
 
 def test_removed_runs_are_in_the_trash(make_runs: MakeRuns, runs: RunsPaths) -> None:
     (run,) = make_runs()
-    store.remove(runs, run.id)
+    folders.remove(runs, run.id)
     assert store.list_ids(runs) == []
     (trashed,) = runs.trash.iterdir()
     assert (trashed / "recipe.toml").exists()
@@ -147,7 +147,7 @@ def test_removed_runs_are_in_the_trash(make_runs: MakeRuns, runs: RunsPaths) -> 
 
 def test_notes_are_kept(make_runs: MakeRuns) -> None:
     (run,) = make_runs()
-    store.write_notes(run, tags=["b", "a", "b"], note='a "quoted"\nnote')
+    folders.write_notes(run, tags=["b", "a", "b"], note='a "quoted"\nnote')
     view = store.read(run)
     assert view.tags == ("a", "b")
     assert view.note == 'a "quoted"\nnote'
@@ -156,7 +156,7 @@ def test_notes_are_kept(make_runs: MakeRuns) -> None:
 def test_a_runs_folder_that_cannot_be_made_is_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
-        store.ensure_folder(RunsPaths(tmp_path / "file" / "runs"))
+        folders.ensure_folder(RunsPaths(tmp_path / "file" / "runs"))
 
 
 def test_the_index_heals_itself(make_runs: MakeRuns, runs: RunsPaths) -> None:
@@ -165,7 +165,7 @@ def test_the_index_heals_itself(make_runs: MakeRuns, runs: RunsPaths) -> None:
     assert runs.index.exists()
     finish(first)
     assert {row["id"]: row["state"] for row in index.query(runs)}[first.id] == "finished"
-    store.remove(runs, second.id)
+    folders.remove(runs, second.id)
     assert [row["id"] for row in index.query(runs)] == [first.id]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imbtui import gpus, index, store, submit
+from imbtui import folders, gpus, index, store, submit
 from imbtui.errors import UserError
 from imbtui.gpus import Gpu
 from imbtui.paths import RunPaths, RunsPaths
@@ -96,7 +96,7 @@ def test_equal_runs_of_one_submission_are_one_run(runs: RunsPaths, load: Load) -
 def test_a_queued_run_of_another_terminal_is_not_waited_for(runs: RunsPaths, load: Load) -> None:
     """Nobody starts what belongs to a `run --here` that may be gone."""
     study = load()
-    store.create(runs, study.runs[0], study=study, gpus=None, here=True)
+    folders.create(runs, study.runs[0], study=study, gpus=None, here=True)
     assert [entry.status for entry in submit.plan(runs, [study])] == ["new"]
 
 
@@ -111,7 +111,7 @@ def test_a_full_disk_is_the_users_to_know(
         made.append(RunPaths(runs.root))
         return create(*arguments, **options)  # type: ignore[arg-type]
 
-    create = store.create
-    monkeypatch.setattr(store, "create", full)
+    create = folders.create
+    monkeypatch.setattr(folders, "create", full)
     with pytest.raises(UserError, match="after 1 of its runs were queued: No space left"):
         submit.submit(runs, submit.plan(runs, [load(seeds=[0, 1])]))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbtui import files, store, where
+from imbtui import files, folders, store, where
 from imbtui.errors import UserError
 
 LDAM: dict[str, Any] = {
@@ -150,7 +150,7 @@ def test_every_text_is_a_filter_or_a_user_error(text: str) -> None:
 
 def test_real_runs(make_runs: Callable[..., list[Any]]) -> None:
     (run,) = make_runs()
-    store.write_notes(run, tags=["baseline"], note="")
+    folders.write_notes(run, tags=["baseline"], note="")
     files.write_json(run.result, {"attempt": 1, "state": "finished", "metrics": {"test/accuracy": 0.8}})
     view = store.read(run)
     text = (

@@ -116,14 +116,14 @@ def _print_table(
 ) -> None:
     from rich.text import Text
 
-    from imbtui import store, text
+    from imbtui import folders, store, text
     from imbtui import where as filters
     from imbtui.cli import records
 
     if not rows:
         output.say("no run matches" if paths.root.is_dir() else f"no runs in {paths.root}")
         return
-    store.remember_listing(paths, [row["id"] for row in rows])
+    folders.remember_listing(paths, [row["id"] for row in rows])
     numbers = [str(position) for position in range(1, len(rows) + 1)]
     if chosen:
         views = [store.read(paths.run(row["id"])) for row in rows]

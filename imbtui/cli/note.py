@@ -17,9 +17,9 @@ def command(
     runs: options.Runs = None,
 ) -> None:
     """Write a note on a run; it replaces the one before."""
-    from imbtui import store
+    from imbtui import folders, store
 
     view = store.resolve(options.runs_paths(runs), run)
     note = " ".join(words).strip()
-    store.write_notes(view.path, tags=view.tags, note=note)
+    folders.write_notes(view.path, tags=view.tags, note=note)
     output.line(f"{view.id}: {note or 'no note'}")

@@ -30,7 +30,7 @@ def _ls(runs: options.Runs = None, json: options.Json = False) -> None:
 
 
 def _view(runs: Path | None, json: bool) -> None:
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
     paths = options.runs_paths(runs)
     rows = queue.view(paths)
@@ -43,7 +43,7 @@ def _view(runs: Path | None, json: bool) -> None:
     if not rows:
         output.say("nothing runs and nothing waits")
         return
-    store.remember_listing(paths, [row["id"] for row in rows])
+    folders.remember_listing(paths, [row["id"] for row in rows])
     output.table(
         [
             output.Column("#", [str(place) for place in range(1, len(rows) + 1)], right=True),
@@ -59,10 +59,10 @@ def _view(runs: Path | None, json: bool) -> None:
 @group.command("pause", epilog=options.examples("imbtui queue pause"))
 def _pause(runs: options.Runs = None) -> None:
     """Start nothing new; what runs goes on."""
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
     paths = options.runs_paths(runs)
-    store.ensure_folder(paths)
+    folders.ensure_folder(paths)
     queue.pause(paths)
     output.line("the queue is paused")
 
@@ -70,10 +70,10 @@ def _pause(runs: options.Runs = None) -> None:
 @group.command("resume", epilog=options.examples("imbtui queue resume"))
 def _resume(runs: options.Runs = None) -> None:
     """Start queued runs again."""
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
     paths = options.runs_paths(runs)
-    store.ensure_folder(paths)
+    folders.ensure_folder(paths)
     queue.resume(paths)
     output.line("the queue goes on")
 
@@ -105,14 +105,14 @@ def _slots(
     json: options.Json = False,
 ) -> None:
     """Say how many launches may run at once; without numbers, print how many may."""
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
     paths = options.runs_paths(runs)
     for name, given in (("N", number), ("--gpu", gpu)):
         if given is not None and given < 1:
             raise UserError(f"at least one is needed, not {given}", where=name)
     if number is not None or gpu is not None:
-        store.ensure_folder(paths)
+        folders.ensure_folder(paths)
         queue.set_slots(paths, number, gpu_slots=gpu)
     chosen = queue.settings(paths)
     slots = chosen.slots or queue.default_slots()

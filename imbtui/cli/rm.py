@@ -26,7 +26,7 @@ def command(
     runs: options.Runs = None,
 ) -> None:
     """Move runs to the trash, RUNS/.trash; --purge empties it."""
-    from imbtui import index, store, text
+    from imbtui import folders, index, store, text
 
     paths = options.runs_paths(runs)
     if not run and not purge:
@@ -39,7 +39,7 @@ def command(
         named = ", ".join(printable(view.id) for view in views[:3]) + (", ..." if len(views) > 3 else "")
         _confirm(f"Move {text.plural(len(views), 'run')} to the trash ({named})?", yes)
         for view in views:
-            store.remove(paths, view.id)
+            folders.remove(paths, view.id)
         index.sync(paths, [view.id for view in views])
         output.line(f"{text.plural(len(views), 'run')} moved to {paths.trash}")
     if purge:

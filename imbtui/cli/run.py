@@ -206,11 +206,11 @@ def _tell_reused(entries: Sequence[Entry]) -> None:
 
 
 def _print_detached(paths: RunsPaths, ids: Sequence[str], json: bool) -> None:
-    from imbtui import store
+    from imbtui import folders, store
     from imbtui.documents import record
 
     views = [store.read(paths.run(run_id)) for run_id in ids]
-    store.remember_listing(paths, ids)
+    folders.remember_listing(paths, ids)
     if json:
         output.document({"runs": [record(view) for view in views], "verdict": []})
         return

@@ -41,15 +41,15 @@ def command(
 
     Without either, its tags are printed.
     """
-    from imbtui import index, store
+    from imbtui import folders, index, store
 
     paths = options.runs_paths(runs)
     added = [tag.removeprefix("+") for tag in add or ()]
     for tag in [*added, *(remove or ())]:
-        store.check_tag(tag)
+        folders.check_tag(tag)
     view = store.resolve(paths, run)
     tags = (set(view.tags) | set(added)) - set(remove or ())
     if tags != set(view.tags):
-        store.write_notes(view.path, tags=sorted(tags), note=view.note)
+        folders.write_notes(view.path, tags=sorted(tags), note=view.note)
         index.sync(paths, [view.id])
     output.line(f"{view.id}: {' '.join(sorted(tags)) or 'no tags'}")

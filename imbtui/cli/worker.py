@@ -24,10 +24,10 @@ def _default(ctx: typer.Context, runs: options.Runs = None, json: options.Json =
 @group.command("start", epilog=options.examples("imbtui worker start"))
 def _start(runs: options.Runs = None) -> None:
     """Start the worker if none is there; it leaves by itself when nothing is queued."""
-    from imbtui import store, worker
+    from imbtui import folders, worker
 
     paths = options.runs_paths(runs)
-    store.ensure_folder(paths)
+    folders.ensure_folder(paths)
     worker.ensure(paths)
     output.line(_sentence(worker.status(paths)))
 

@@ -64,13 +64,13 @@ def remove(runs: RunsPaths, ids: Sequence[str], *, moved: Callable[[Path], objec
     Args:
         moved: told where each lies now.
     """
-    from imbtui import store
+    from imbtui import folders, store
 
     def one(run_id: str) -> None:
         state = store.read(runs.run(run_id)).state
         if state in store.ACTIVE:
             raise UserError(f"it is {state}; stop it first", where=run_id)
-        moved(store.remove(runs, run_id))
+        moved(folders.remove(runs, run_id))
 
     outcome = _each(ids, one)
     _sync(runs, outcome.done)
@@ -79,11 +79,11 @@ def remove(runs: RunsPaths, ids: Sequence[str], *, moved: Callable[[Path], objec
 
 def restore(runs: RunsPaths, places: Sequence[Path]) -> list[tuple[str, str]]:
     """Take runs back from the trash."""
-    from imbtui import store
+    from imbtui import folders
 
     back: list[str] = []
     there = {place.name: place for place in places}
-    outcome = _each(list(there), lambda name: back.append(store.restore(runs, there[name])))
+    outcome = _each(list(there), lambda name: back.append(folders.restore(runs, there[name])))
     _sync(runs, back)
     return outcome.sentences("brought back")
 
@@ -94,14 +94,14 @@ def tag(runs: RunsPaths, ids: Sequence[str], words: str) -> list[tuple[str, str]
     Args:
         words: `+a b -c`, see `parse_tags`.
     """
-    from imbtui import store
+    from imbtui import folders, store
 
     added, taken = parse_tags(words)
 
     def one(run_id: str) -> None:
         run = runs.run(run_id)
         tags, note = store.read_notes(run)
-        store.write_notes(run, tags=sorted((set(tags) | added) - taken), note=note)
+        folders.write_notes(run, tags=sorted((set(tags) | added) - taken), note=note)
 
     outcome = _each(ids, one)
     _sync(runs, outcome.done)
@@ -114,24 +114,24 @@ def parse_tags(words: str) -> tuple[set[str], set[str]]:
     Raises:
         UserError: a word is no tag.
     """
-    from imbtui import store
+    from imbtui import folders
 
     added: set[str] = set()
     taken: set[str] = set()
     for word in words.split():
         name = word.removeprefix("+").removeprefix("-") if word[0] in "+-" else word
-        store.check_tag(name)
+        folders.check_tag(name)
         (taken if word.startswith("-") else added).add(name)
     return added, taken
 
 
 def note(runs: RunsPaths, run_id: str, text: str) -> list[tuple[str, str]]:
     """Write a note on a run; an empty one clears it."""
-    from imbtui import store
+    from imbtui import folders, store
 
     def one(run_id: str) -> None:
         run = runs.run(run_id)
-        store.write_notes(run, tags=store.read_notes(run)[0], note=text.strip())
+        folders.write_notes(run, tags=store.read_notes(run)[0], note=text.strip())
 
     return _each([run_id], one).sentences("noted")
 
@@ -157,9 +157,9 @@ def start_worker(runs: RunsPaths) -> list[tuple[str, str]]:
 
 def pause(runs: RunsPaths, *, paused: bool) -> list[tuple[str, str]]:
     """Let the queue start nothing new, or go on."""
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     if paused:
         queue.pause(runs)
         return [("the queue is paused; what runs goes on", "information")]
@@ -171,9 +171,9 @@ def set_slots(
     runs: RunsPaths, slots: int | None = None, *, gpu_slots: int | None = None
 ) -> list[tuple[str, str]]:
     """Change how many launches run at once, see `queue.set_slots`; the screen that asked shows it."""
-    from imbtui import queue, store
+    from imbtui import folders, queue
 
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     queue.set_slots(runs, slots, gpu_slots=gpu_slots)
     return []
 

@@ -10,7 +10,7 @@ import time
 import traceback
 from pathlib import Path
 
-from imbtui import files, store
+from imbtui import files, folders
 from imbtui.paths import RunsPaths
 from imbtui.worker import lock
 from imbtui.worker.tick import Options, Worker
@@ -63,7 +63,7 @@ def _work(worker: Worker, ended: threading.Event, every: float, linger: float) -
             now = traceback.format_exc()
             if now != trouble:
                 with contextlib.suppress(OSError):  # the log is on the same disk
-                    print(f"{store.now()} {now}", file=sys.stderr, flush=True)
+                    print(f"{folders.now()} {now}", file=sys.stderr, flush=True)
             trouble = now
         ended.wait(every)
     return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from signal import SIGTERM
 from typing import Any
 
-from imbtui import files, store
+from imbtui import files, folders
 from imbtui.errors import UserError
 from imbtui.launch import LAUNCH_MARK, RUN_MARK
 from imbtui.paths import RunsPaths
@@ -62,7 +62,7 @@ def ensure(runs: RunsPaths) -> None:
     Raises:
         UserError: the runs folder cannot be written to, or the worker went away at once.
     """
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     ring(runs)
     if held(runs):
         return

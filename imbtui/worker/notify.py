@@ -15,7 +15,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from imbtui import config, documents, store
+from imbtui import config, documents, folders, store
 from imbtui.errors import UserError
 from imbtui.files import printable
 from imbtui.paths import RunsPaths
@@ -116,4 +116,4 @@ def _start(command: tuple[str, ...], document: str) -> subprocess.Popen[bytes]:
 
 def _note(sentence: str) -> None:
     with contextlib.suppress(OSError):  # a full disk
-        print(f"{store.now()} {printable(sentence)}", file=sys.stderr, flush=True)
+        print(f"{folders.now()} {printable(sentence)}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from signal import SIGTERM
 
-from imbtui import files, processes, store
+from imbtui import files, folders, processes, store
 from imbtui.launch import Executor
 from imbtui.launch.local import kill_ranks
 from imbtui.paths import RunsPaths
@@ -117,7 +117,7 @@ class Reaper:
         done = submit.get("retried", 0)
         if done >= submit.get("retries", 0):
             return False
-        store.update_submit(run.paths, attempt=run.attempt + 1, retried=done + 1, retry_reason=reason)
+        folders.update_submit(run.paths, attempt=run.attempt + 1, retried=done + 1, retry_reason=reason)
         self._close(run)
         return True
 

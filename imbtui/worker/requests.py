@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from signal import SIGTERM
 
-from imbtui import files, store
+from imbtui import files, folders, store
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths, host
 from imbtui.worker import lock, states
@@ -71,7 +71,7 @@ def resume(runs: RunsPaths, run_id: str) -> None:
             where=run_id,
             hint="Resume it on that machine; if the machine is gone, `imbtui stop --gone` it first.",
         )
-    store.update_submit(run, attempt=view.attempt + 1, host=host(), here=False, retried=0)
+    folders.update_submit(run, attempt=view.attempt + 1, host=host(), here=False, retried=0)
     with contextlib.suppress(FileNotFoundError):
         run.stop.unlink()
     lock.ensure(runs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from imbtui import files, shapes, store
+from imbtui import files, folders, shapes
 from imbtui.paths import RunPaths
 from imbtui.processes import Identity
 
@@ -46,7 +46,7 @@ def write_running(
         log_offset: bytes of log.txt that were there before.
     """
     document = {
-        "format": store.FORMAT,
+        "format": folders.FORMAT,
         "state": "running",
         "attempt": attempt,
         "launch": launch,
@@ -57,7 +57,7 @@ def write_running(
         "memory": memory,
         "log": log,
         "log_offset": log_offset,
-        "at": store.now(),
+        "at": folders.now(),
     }
     # Not worth an fsync: what it says ends with the boot.
     files.write_json(run.state, document, durable=False)
@@ -74,8 +74,8 @@ def write_ended(
         reason: one phrase; empty when there is nothing to say.
         gpu_memory: bytes that it took of its GPU, from which later runs learn; None: unknown.
     """
-    now = store.now()
-    document = {"format": store.FORMAT, "at": now, **(read(run, attempt) or {})}
+    now = folders.now()
+    document = {"format": folders.FORMAT, "at": now, **(read(run, attempt) or {})}
     document |= {"state": "ended", "attempt": attempt, "how": how, "reason": reason, "ended": now}
     if gpu_memory is not None:
         document["gpu_memory"] = gpu_memory

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imbtui import files, index, processes, queue, store
+from imbtui import files, folders, index, processes, queue, store
 from imbtui.gpus import Gpu, list_gpus
 from imbtui.launch import ENGINE, LAUNCH_MARK, Executor, Order
 from imbtui.launch.local import Local
@@ -76,7 +76,7 @@ class Worker:
         )
         self._unsynced: set[str] = set()
         self._why: dict[str, str] = {}
-        self._me = {**Identity.mine().to_json(), "since": store.now()}
+        self._me = {**Identity.mine().to_json(), "since": folders.now()}
         self._said: dict[str, Any] = {}
         self._pause_after_reboot()
         with contextlib.suppress(OSError):  # on a full disk every tick tries again
@@ -241,7 +241,7 @@ class Worker:
                 if not run.begun:
                     waiting[run.id] = f"in one launch after {before.id}" if before else "starting"
         under_way = [run.id for launch in self.launches for run in launch.open() if run.begun]
-        said = {"format": store.FORMAT, **self._me, "idle": idle, "runs": under_way, "waiting": waiting}
+        said = {"format": folders.FORMAT, **self._me, "idle": idle, "runs": under_way, "waiting": waiting}
         if said != self._said:
             files.write_json(self.runs.worker, said, durable=False)
             self._said = said

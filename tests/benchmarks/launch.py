@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.launch import Order
 from imbtui.launch.command import command, environment
 from imbtui.paths import RunPaths, RunsPaths
@@ -41,7 +41,7 @@ def make_runs(runs: RunsPaths, count: int) -> list[RunPaths]:
     path = runs.root.parent / "one-step.toml"
     path.write_text(RECIPE.format(seeds=", ".join(map(str, range(count)))))
     study = load_study(path)
-    made = [runs.run(store.create(runs, p, study=study, gpus="cpu", here=False)) for p in study.runs]
+    made = [runs.run(folders.create(runs, p, study=study, gpus="cpu", here=False)) for p in study.runs]
     for run in made:
         states.write_running(run, attempt=1, launch="benchmark", launcher=None)
     return made
@@ -70,7 +70,7 @@ def figures(count: int) -> dict[str, float]:
     """Return processor seconds: `alone` of a launch that carries one run, `later` of each further run."""
     with tempfile.TemporaryDirectory() as folder:
         runs = RunsPaths(Path(folder) / "runs")
-        store.ensure_folder(runs)
+        folders.ensure_folder(runs)
         runs.launches.mkdir()
         first, *rest = make_runs(runs, 2 + count)
         log = runs.launches / "benchmark.log"

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from imbtui import store
+from imbtui import folders
 from imbtui.datasets.modular import Modular
 from imbtui.engine import session
 from imbtui.models.token_mlp import TokenMLP
@@ -87,9 +87,9 @@ def engine(steps: int, every: str, folder: Path) -> Callable[[], None]:
     path.write_text(RECIPE.format(steps=steps, every=every))
     study = load_study(path)
     runs = RunsPaths(folder / "runs")
-    store.ensure_folder(runs)
-    store.record_study(runs, study)
-    run = runs.run(store.create(runs, study.runs[0], study=study, gpus="cpu", here=False))
+    folders.ensure_folder(runs)
+    folders.record_study(runs, study)
+    run = runs.run(folders.create(runs, study.runs[0], study=study, gpus="cpu", here=False))
 
     def train() -> None:
         state = session.train_run(run, attempt=1, stop_flag=[], provenance={})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import store, submit
+from imbtui import folders, submit
 from imbtui.paths import RunPaths, RunsPaths
 
 Call = Callable[..., Any]
@@ -298,7 +298,7 @@ def test_a_disk_that_takes_nothing_is_no_bug(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(store, "write_notes", refuse)
+    monkeypatch.setattr(folders, "write_notes", refuse)
     answer = call("note", "@last", "text")
     assert answer.code == 2
     assert_one_complaint(answer.err, words)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import index, store
+from imbtui import folders, index, store
 from imbtui.paths import RunPaths, RunsPaths
 
 Call = Callable[..., Any]
@@ -286,7 +286,7 @@ def test_hostile_text_is_shown_and_never_obeyed(
         "point": {HOSTILE: HOSTILE},
     }
     run.submit.write_text(json.dumps(submit | hostile))
-    store.write_notes(run, tags=["[red]tag"], note=HOSTILE)
+    folders.write_notes(run, tags=["[red]tag"], note=HOSTILE)
     finish(run, state="failed", reason=HOSTILE)
     run.log.write_bytes(HOSTILE.encode() + b"\xff\xfe\nprogress 1\rprogress 2\n")
     with open(run.metrics, "ab") as file:

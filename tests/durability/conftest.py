@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imbtui import store
+from imbtui import folders
 from imbtui.paths import RunsPaths
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ def runs(tmp_path: Path) -> Iterator[RunsPaths]:
     memory = Path("/dev/shm")
     inside = tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else tmp_path)
     folder = RunsPaths(Path(inside) / "runs")
-    store.ensure_folder(folder)
+    folders.ensure_folder(folder)
     yield folder
     shutil.rmtree(inside)
 

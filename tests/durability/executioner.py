@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imbtui import files, index, store
+from imbtui import files, folders, index, store
 from imbtui.paths import RunsPaths
 
 STUDY: Any = None
@@ -58,8 +58,8 @@ def change(runs: RunsPaths, *ids: str) -> None:
     """What resuming and tagging do: files of run folders, then the index."""
     for run_id in ids:
         run = runs.run(run_id)
-        store.update_submit(run, attempt=store.read(run).attempt + 1)
-        store.write_notes(run, tags=["again"], note="")
+        folders.update_submit(run, attempt=store.read(run).attempt + 1)
+        folders.write_notes(run, tags=["again"], note="")
     index.sync(runs, ids)
 
 
@@ -81,13 +81,13 @@ def mend(runs: RunsPaths) -> None:
 
 def remove(runs: RunsPaths, *ids: str) -> None:
     for run_id in ids:
-        store.remove(runs, run_id)
+        folders.remove(runs, run_id)
     index.sync(runs, ids)
 
 
 def submit(runs: RunsPaths, recipe: str) -> None:
-    store.record_study(runs, STUDY)
-    created = [store.create(runs, planned, study=STUDY, gpus="cpu", here=False) for planned in STUDY.runs]
+    folders.record_study(runs, STUDY)
+    created = [folders.create(runs, planned, study=STUDY, gpus="cpu", here=False) for planned in STUDY.runs]
     index.sync(runs, created)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from imbtui import files, index, store
+from imbtui import files, folders, index, store
 from imbtui.engine import session
 from imbtui.metrics import read_rows
 from imbtui.paths import RunPaths, RunsPaths
@@ -32,7 +32,7 @@ def disk(tmp_path: Path, small_disk: Any) -> Any:
 @pytest.fixture
 def runs(disk: Disk) -> RunsPaths:
     folder = RunsPaths(disk.root / "runs")
-    store.ensure_folder(folder)
+    folders.ensure_folder(folder)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_a_run_that_finds_the_disk_full_says_so_and_can_go_on(
     assert ("checkpoint_every=7it" in str(settings)) == (run.checkpoints / "last.pt").exists()
     assert not run.reserve.exists()
     disk.free()
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["state"] == "finished"
     assert evaluations(run) == evaluations(undisturbed)
 

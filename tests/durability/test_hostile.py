@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import doctor, documents, files, index, shapes, store, where
+from imbtui import doctor, documents, files, folders, index, shapes, store, where
 from imbtui.cli.app import main
 from imbtui.launch import Order
 from imbtui.launch.local import Local
@@ -37,13 +37,13 @@ def finished(runs: RunsPaths, make_runs: MakeRuns) -> RunPaths:
     result = {"attempt": 1, "state": "finished", "reason": "", "metrics": metrics, "best": best}
     files.write_json(run.result, {**result, "seconds": 1.5, "steps": 6, "epochs": 3, "fit_epoch": 2})
     state = {"format": 1, "state": "ended", "attempt": 1, "launch": "x", "gpus": [0], "how": "finished"}
-    files.write_json(run.state, {**state, "reason": "", "at": store.now(), "gpu_memory": 5})
+    files.write_json(run.state, {**state, "reason": "", "at": folders.now(), "gpu_memory": 5})
     files.write_json(
         run.rank(0), {"attempt": 1, "rank": 0, "host": "h", "boot_id": "", "pid": 1, "start_ticks": 1}
     )
     env = {"device": "cpu", "steps": 6, "steps_per_epoch": 2, "stages": ["train"], "class_counts": [5, 1]}
     files.write_json(run.env, {**env, "git_commit": "0" * 40, "git_dirty": True, "versions": {"torch": "2"}})
-    store.write_notes(run, tags=["a"], note="b")
+    folders.write_notes(run, tags=["a"], note="b")
     return run
 
 

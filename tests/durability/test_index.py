@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, index, store
+from imbtui import files, folders, index, store
 from imbtui.paths import RunPaths, RunsPaths
 
 MakeRuns = Callable[..., list[RunPaths]]
@@ -77,7 +77,7 @@ def test_a_submitter_killed_at_every_write_point_leaves_whole_runs_or_none(
     runs: RunsPaths, make_runs: MakeRuns, kill_everywhere: Any, tmp_path: Path
 ) -> None:
     make_runs()
-    store.remove(runs, store.list_ids(runs)[0])
+    folders.remove(runs, store.list_ids(runs)[0])
     kept = tmp_path / "kept"
     shutil.copytree(runs.root, kept)
 
@@ -90,7 +90,7 @@ def test_a_submitter_killed_at_every_write_point_leaves_whole_runs_or_none(
         assert all(view.state == "queued" and view.recipe["dataset"] for view in views)
         assert index.query(runs) == truth(runs)
         # What is left of one that was being made is found and is no run.
-        assert all(path.name.startswith(".new-") for path in store.half_written(runs))
+        assert all(path.name.startswith(".new-") for path in folders.half_written(runs))
         for study in store.studies(runs):
             assert study["members"]
 
@@ -141,9 +141,9 @@ def journal_of(runs: RunsPaths, monkeypatch: pytest.MonkeyPatch) -> bytes:
     monkeypatch.setattr(index, "FOLD_SHARE", 1e9)
     for number, run_id in enumerate(sorted(store.list_ids(runs))):
         if number % 2:
-            store.update_submit(runs.run(run_id), attempt=2)
+            folders.update_submit(runs.run(run_id), attempt=2)
         else:
-            store.write_notes(runs.run(run_id), tags=["tagged"], note="")
+            folders.write_notes(runs.run(run_id), tags=["tagged"], note="")
         index.sync(runs, [run_id])
     return runs.index_journal.read_bytes()
 
@@ -199,9 +199,9 @@ def test_settled_rows_are_not_read_from_their_folders(
 
 def test_a_change_that_the_index_was_never_told_of_is_listed(some: RunsPaths) -> None:
     run = some.run(index.query(some)[0]["id"])
-    store.update_submit(run, attempt=7)
+    folders.update_submit(run, attempt=7)
     assert index.query(some)[0]["attempt"] == 7
-    store.write_notes(run, tags=["by-hand"], note="")
+    folders.write_notes(run, tags=["by-hand"], note="")
     assert index.query(some)[0]["tags"] == ["by-hand"]
 
 

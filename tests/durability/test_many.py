@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from imbtui import index, queue, store
+from imbtui import folders, index, queue, store
 from imbtui.paths import RunPaths, RunsPaths
 
 MakeRuns = Callable[..., list[RunPaths]]
@@ -30,7 +30,7 @@ for number in range(int(sys.argv[4])):
 READER = """
 import sys
 from pathlib import Path
-from imbtui import index, store
+from imbtui import folders, index, store
 from imbtui.paths import RunsPaths
 runs, reads, seen = RunsPaths(Path(sys.argv[1])), 0, 0
 while seen < int(sys.argv[2]):
@@ -77,7 +77,7 @@ def test_many_submitters_at_once_lose_nothing_and_readers_read(
     runs: RunsPaths, make_runs: MakeRuns, tmp_path: Path, processes: int, each: int, readers: int
 ) -> None:
     (run,) = make_runs()
-    store.remove(runs, run.id)
+    folders.remove(runs, run.id)
     submit_at_once(runs, tmp_path / "tiny.toml", processes=processes, each=each, readers=readers)
 
 

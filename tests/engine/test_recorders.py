@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from imbtui import files, store
+from imbtui import files, folders
 from imbtui.engine import confusion
 from imbtui.engine.system import SystemLog
 from imbtui.engine.tick import Tick
@@ -39,7 +39,7 @@ def test_system_rows_go_on_where_an_earlier_attempt_ended(make_runs: MakeRuns, t
     train(run)
     first = [json.loads(line) for line in run.system.read_text().splitlines()]
     assert first and all(0 <= row["machine/memory"] <= 1 and row["process/memory"] > 0 for row in first)
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     train(run)
     times = [json.loads(line)["time"] for line in run.system.read_text().splitlines()]
     assert len(times) > len(first) and times == sorted(times)

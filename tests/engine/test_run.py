@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbtui import files, store
+from imbtui import files, folders, store
 from imbtui.paths import RunPaths
 
 MakeRuns = Callable[..., list[RunPaths]]
@@ -42,7 +42,7 @@ def evaluated(run: RunPaths, epoch: int) -> bool:
 
 def resume(run: RunPaths) -> None:
     submit = json.loads(run.submit.read_text())
-    store.update_submit(run, attempt=submit["attempt"] + 1)
+    folders.update_submit(run, attempt=submit["attempt"] + 1)
 
 
 def test_a_run_leaves_a_whole_folder(make_runs: MakeRuns, train: Train) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbtui import store
+from imbtui import folders
 from imbtui.numerics.transition import row_l1_error
 from imbtui.paths import RunPaths
 
@@ -161,7 +161,7 @@ def test_stopping_in_either_stage_changes_nothing(make_runs: MakeRuns, train: Tr
     assert train(disturbed, stop_flag=Countdown())["state"] == "stopped"
     assert (disturbed.artifacts / "transition.json").exists() == (looks == 50)
     for attempt in (2, 3):
-        store.update_submit(disturbed, attempt=attempt)
+        folders.update_submit(disturbed, attempt=attempt)
         result = train(disturbed)
         assert result["best"]["test/accuracy"] == expected["best"]["test/accuracy"]
         assert rows_of(disturbed) == rows_of(undisturbed)

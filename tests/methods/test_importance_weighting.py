@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from imbtui import store
+from imbtui import folders
 from imbtui.datasets.linear_sem import unit_lower_triangular
 from imbtui.datasets.toy_sinc import ToySinc
 from imbtui.methods.dynamic_weights import kernel_gamma
@@ -156,7 +156,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(make_runs: MakeRuns, train: T
     (halted,) = make_runs(*changes, toml=NOISY, name="halted")
     expected = finished(whole, train)
     assert train(halted, [1])["state"] == "stopped"
-    store.update_submit(halted, attempt=2)
+    folders.update_submit(halted, attempt=2)
     metrics = finished(halted, train)
     assert metrics["test/loss"] == expected["test/loss"]
     ends = [torch.load(r.checkpoints / "stage-train.pt", weights_only=True) for r in (whole, halted)]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.engine.batch import Batch
 from imbtui.engine.run import Run
 from imbtui.engine.tick import Tick
@@ -447,7 +447,7 @@ def test_stopped_and_resumed_it_ends_the_same(
 
     (run,) = make_runs(*RESTARTED, toml=TOML)
     assert train(run, stop_flag=Countdown())["state"] == "stopped"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["state"] == "finished", run.result.read_text()
     assert rows_of(run) == undisturbed["rows"]
     assert all(same(masks_of(run, s), masks) for s, masks in undisturbed["masks"].items())
@@ -482,7 +482,7 @@ def test_killed_inside_round_5_it_resumes_there_with_identical_masks(
     assert not run.result.exists()
     before = {stage: masks_of(run, stage) for stage in noted(run)}
     assert list(before)[-1] == "level-5"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     watch.batches.clear()
     assert train(run)["state"] == "finished", run.result.read_text()
     # From the checkpoint after six of twelve steps; no earlier level takes another step.

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from imbtui import store
+from imbtui import folders
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.engine.layers import changing, chosen_places
@@ -228,7 +228,7 @@ def test_combinations_train_and_go_on_after_a_stop_to_the_bit(
     assert losses[-1] < 0.9 * losses[0]
     stopped = train(halved, StopAfter(9))
     assert stopped["state"] == "stopped"
-    store.update_submit(halved, attempt=2)
+    folders.update_submit(halved, attempt=2)
     again = train(halved)
     assert again["state"] == "finished", again["reason"]
     assert again["metrics"] == done["metrics"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from imbtui import store
+from imbtui import folders
 from imbtui.metrics import read_rows, series
 from imbtui.numerics.double_descent import double_descent, interpolation_threshold
 from imbtui.paths import RunPaths
@@ -76,7 +76,7 @@ def test_a_finished_closed_form_is_loaded(make_runs: MakeRuns, train: Train) -> 
     run, *_ = make_runs("methods.random_features.features=50", toml=FEATURES)
     first = train(run)
     assert (first["state"], first["steps"]) == ("finished", 1)
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["metrics"] == first["metrics"]
 
 

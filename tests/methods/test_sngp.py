@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.engine.build import assemble, make_accelerator
 from imbtui.engine.run import Assembly
 from imbtui.methods._gaussian_process import GaussianProcessHead
@@ -117,7 +117,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(make_runs: MakeRuns, train: Trai
         expected = train(whole)
         assert expected["state"] == "finished", expected["reason"]
         assert train(stopped, [1])["state"] == "stopped"
-        store.update_submit(stopped, attempt=2)
+        folders.update_submit(stopped, attempt=2)
         result = train(stopped)
         assert result["metrics"] == expected["metrics"]
         for name, value in end_of(whole).items():
@@ -185,7 +185,7 @@ def test_with_ldam_on_a_long_tail_and_with_a_lottery(make_runs: MakeRuns, train:
     (run,) = make_runs(*TAIL, *lottery, toml=TOML)
     result = train(run)
     assert result["state"] == "finished", result["reason"]
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["metrics"] == result["metrics"]
     state = end_of(run, "level-2")
     masks = [mask for name, mask in state.items() if ".masks." in name]

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from imbtui import store
+from imbtui import folders
 from imbtui.engine.run import Run
 from imbtui.paths import RunPaths
 
@@ -135,7 +135,7 @@ def test_stopped_and_resumed_removed_weights_stay_zero(
     (undisturbed,), (run,) = (make_runs(ticket(source.id), toml=TOML) for _ in range(2))
     train(undisturbed)
     assert train(run, stop_flag=Third())["state"] == "stopped"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["state"] == "finished"
     assert all(torch.equal(v, end_of(undisturbed)[k]) for k, v in end_of(run).items())
     assert not end_of(run)["head.weight"][~masks_of(source, "level-3")["head.weight"]].any()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import store
+from imbtui import folders
 from imbtui.metrics import pick, reach, read_rows
 from imbtui.paths import RunPaths
 
@@ -85,7 +85,7 @@ def test_stopped_and_resumed_they_say_the_same(make_runs: MakeRuns, train: Train
     (undisturbed,), (run,) = make_runs(TICKETS, toml=TOML), make_runs(TICKETS, toml=TOML)
     train(undisturbed)
     assert train(run, stop_flag=Countdown())["state"] == "stopped"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["state"] == "finished"
     for stage in ("level-0", "level-1", "level-2"):
         assert concluded(run, stage)[1] == concluded(undisturbed, stage)[1]

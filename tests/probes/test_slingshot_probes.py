@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import store
+from imbtui import folders
 from imbtui.metrics import read_rows, series
 from imbtui.paths import RunPaths
 
@@ -78,7 +78,7 @@ def test_stopped_and_resumed_they_are_the_same(make_runs: MakeRuns, train: Train
     (undisturbed,), (run,) = make_runs(toml=TOML), make_runs(toml=TOML)
     train(undisturbed)
     assert train(run, stop_flag=Countdown())["state"] == "stopped"
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     assert train(run)["state"] == "finished"
     assert measured(run, "slingshots") == measured(undisturbed, "slingshots")
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.corruptions.long_tail import long_tail_counts
 from imbtui.engine import session
 from imbtui.members import by_digest
@@ -26,7 +26,7 @@ from imbtui.verdict import check_claims, judge_study
 
 
 def create(runs: RunsPaths, study: Study) -> list[RunPaths]:
-    return [runs.run(store.create(runs, p, study=study, gpus="cpu", here=False)) for p in study.runs]
+    return [runs.run(folders.create(runs, p, study=study, gpus="cpu", here=False)) for p in study.runs]
 
 
 def train(run: RunPaths) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_everything_at_once_trains_and_restarts(runs: RunsPaths) -> None:
     counts = json.loads(run.env.read_text())["class_counts"]
     assert sum(counts) == sum(long_tail_counts(120, 10, 20))
     masks, rows = masks_of(run), run.metrics.read_text()
-    store.update_submit(run, attempt=2)
+    folders.update_submit(run, attempt=2)
     again = train(run)
     assert again["metrics"] == first["metrics"]
     assert run.metrics.read_text() == rows
@@ -111,9 +111,9 @@ def test_everything_at_once_learns(runs: RunsPaths) -> None:
 def test_the_quick_study_holds(runs: RunsPaths) -> None:
     """Must show 8: every asserted claim of the recipe, and the numbers of frankle2019 §10 within noise."""
     study = load_study("frankle2019/quick")
-    folders = create(runs, study)
-    start(*folders).wait(timeout=900)
-    views = [store.read(run) for run in folders]
+    created = create(runs, study)
+    start(*created).wait(timeout=900)
+    views = [store.read(run) for run in created]
     assert [view.state for view in views] == ["finished"] * 5
     found = judge_study(study.record(), by_digest(views))
     assert [v.verdict for v in found if v.asserted] == ["held"] * 4, found
@@ -147,7 +147,7 @@ def test_killed_at_random_moments_the_quick_study_ends_with_identical_masks(runs
                 killed += rank.signal(signal.SIGKILL)
         process.wait(timeout=300)
         if store.read(run).state != "finished":
-            store.update_submit(run, attempt=session.attempt_of(run) + 1)
+            folders.update_submit(run, attempt=session.attempt_of(run) + 1)
     assert killed
     before, after = masks_of(undisturbed), masks_of(run)
     assert before.keys() == after.keys()
@@ -158,6 +158,6 @@ def test_killed_at_random_moments_the_quick_study_ends_with_identical_masks(runs
     }
 
 
-def start(*folders: RunPaths) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "imbtui.engine", *(str(run.root) for run in folders)]
+def start(*created: RunPaths) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "imbtui.engine", *(str(run.root) for run in created)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.metrics import Reader
 from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study
@@ -85,12 +85,12 @@ def test_a_study_has_one_digest_a_run(name: str) -> None:
 def test_studies_of_the_linear_theory_reproduce_the_table(tmp_path: Path) -> None:
     """One seed of part A, trained by the engine, gives the specification's digits."""
     runs = RunsPaths(tmp_path / "runs")
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     study = load_study("kini2021/quick", ["train.epochs=100", "schedule.scale=200"], seeds=[0])
-    store.record_study(runs, study)
+    folders.record_study(runs, study)
     planned = [run for run in study.runs if run.arm in SEED_0]
     ids = {
-        run.arm: store.create(runs, run, study=study, gpus="cpu", here=False)
+        run.arm: folders.create(runs, run, study=study, gpus="cpu", here=False)
         for run in planned
         if run.recipe.train.epochs == 100
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import store
+from imbtui import folders, store
 from imbtui.metrics import Reader
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.recipe import load_study
@@ -43,9 +43,9 @@ def test_one_dot_of_five_by_five_gives_the_distance_that_was_measured(
 ) -> None:
     study = load_study(QUICK, seeds=[0])
     planned = next(r for r in study.runs if r.arm == arm and r.point["dataset.size"] == 5)
-    store.ensure_folder(runs)
-    store.record_study(runs, study)
-    run = runs.run(store.create(runs, planned, study=study, gpus="cpu", here=False))
+    folders.ensure_folder(runs)
+    folders.record_study(runs, study)
+    run = runs.run(folders.create(runs, planned, study=study, gpus="cpu", here=False))
     metrics = train(run)["metrics"]
     assert metrics["minimal_attack/l2"] == pytest.approx(distance, abs=2e-3)
     assert metrics["minimal_attack/success"] == 1

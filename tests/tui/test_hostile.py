@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, store
+from imbtui import files, folders
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.tui.screens.run import Run
 
@@ -31,7 +31,7 @@ def hostile(runs: RunsPaths, make_run: Any) -> RunPaths:
     run: RunPaths = make_run(RUN, "failed", study=HOSTILE, arm=HOSTILE, reason=HOSTILE, minutes_ago=-1)
     change(run.submit, title=HOSTILE, overrides=[HOSTILE], point={HOSTILE: HOSTILE})
     change(run.env, device=HOSTILE, stages=[HOSTILE])
-    store.write_notes(run, tags=["[red]tag"], note=HOSTILE)
+    folders.write_notes(run, tags=["[red]tag"], note=HOSTILE)
     with open(run.metrics, "ab") as rows:
         row = {"stage": HOSTILE, "step": 900, "epoch": 100, "time": 9, f"test/{HOSTILE}": 0.5, "test/loss": 1}
         rows.write(json.dumps(row).encode() + b'\n{"stage": "train", "st')

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from imbtui import files, store
+from imbtui import files, folders, store
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.recipe import known, load_study
@@ -67,8 +67,8 @@ def write(tmp_path: Path, text: str) -> dict[str, Any]:
 
 
 def test_a_study_from_recipe_to_verdict(make_runs: Made, runs: RunsPaths) -> None:
-    folders = make_runs(toml=STUDY + ORDER + "margin = 0.1\n")
-    for run, accuracy in zip(folders, (0.5, 0.6, 0.55, 0.7, 0.81, 0.74), strict=True):
+    made = make_runs(toml=STUDY + ORDER + "margin = 0.1\n")
+    for run, accuracy in zip(made, (0.5, 0.6, 0.55, 0.7, 0.81, 0.74), strict=True):
         finish(run, 0.2, accuracy)
     (verdict,) = verdicts(runs)
     assert (verdict.verdict, verdict.study, verdict.paper, verdict.n) == ("held", "tiny", "cao2019", 3)
@@ -94,14 +94,14 @@ def test_a_study_from_recipe_to_verdict(make_runs: Made, runs: RunsPaths) -> Non
 
 
 def test_what_is_missing_is_named(make_runs: Made, runs: RunsPaths) -> None:
-    folders = make_runs(toml=STUDY + ORDER)
-    for run in folders[:4]:
+    made = make_runs(toml=STUDY + ORDER)
+    for run in made[:4]:
         finish(run, 0.5)
-    finish(folders[4], 0.5, state="failed")
+    finish(made[4], 0.5, state="failed")
     (verdict,) = verdicts(runs)
     assert verdict.verdict == "not run" and verdict.effect is None
     assert verdict.reason == "not finished: LDAM, seed 1 (failed); LDAM, seed 2 (queued)"
-    store.remove(runs, folders[5].id)
+    folders.remove(runs, made[5].id)
     assert "LDAM, seed 2 (never run)" in verdicts(runs)[0].reason
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, processes, store
+from imbtui import files, folders, processes, store
 from imbtui.paths import RunPaths, RunsPaths, host
 from imbtui.processes import Identity
 from imbtui.worker import lock
@@ -41,7 +41,7 @@ class Box:
     def submit(
         self, name: str | None = None, *, submit: dict[str, Any] | None = None, **standin: Any
     ) -> RunPaths:
-        """Make a queued run as `store.create` does, with a stand-in's behaviour for a recipe."""
+        """Make a queued run as `folders.create` does, with a stand-in's behaviour for a recipe."""
         number = next(self._count)
         name = name or f"run{number:03d}"
         building = RunPaths(self.runs.root / f".new-{name}")
@@ -51,7 +51,7 @@ class Box:
             "attempt": 1,
             "priority": 0,
             "order": time.time_ns(),
-            "created": store.now(),
+            "created": folders.now(),
             "host": host(),
             "study": "standin",
             "seed": number,

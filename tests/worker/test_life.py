@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import files, index, processes, queue, store, worker
+from imbtui import files, folders, index, processes, queue, worker
 from imbtui.errors import UserError
 
 Box = Any  # tests/worker/conftest.py
@@ -69,7 +69,7 @@ def test_priority_and_moves_decide_who_is_next(box: Box) -> None:
     worker.ensure(box.runs)
     box.wait(lambda: box.state(busy) == "running")
     late, early, urgent = (box.submit(submit={"pack_key": key}) for key in "abc")
-    store.update_submit(urgent, priority=5)
+    folders.update_submit(urgent, priority=5)
     queue.move(box.runs, early.id, 2)
     waiting = [row["id"] for row in queue.view(box.runs) if row["position"]]
     assert waiting == [urgent.id, early.id, late.id]
