@@ -17,8 +17,17 @@ from imbtui.methods._masks import REWOUND, Masked, is_part, masks_file, prunable
 from imbtui.methods._networks import draw_anew, networks_in
 from imbtui.metrics import pick, series
 from imbtui.numerics.early_stopping import early_stop, is_winning, smallest_winning_density, speedup
-from imbtui.numerics.pruning import density, magnitude_masks, one_shot_rate, remaining_counts, shuffled_masks
-from imbtui.option_types import Count, NonNegativeInt, Rate, When
+from imbtui.numerics.pruning import (
+    density,
+    largest_masks,
+    magnitude_masks,
+    noisy_weights,
+    one_shot_rate,
+    remaining_counts,
+    resampled_weights,
+    shuffled_masks,
+)
+from imbtui.option_types import Count, NonNegativeInt, Positive, Rate, When
 
 if TYPE_CHECKING:
     from imbtui.engine.run import Run
@@ -74,8 +83,13 @@ class Lottery(Masked):
         rewind: point in time of the dense run that survivors go back to, reached in a stage `rewind` of
             its own; 0: their initial values.
         controls: trained beside a level, from the rewind point, before it, in stages such as
-            `level-6-random_mask`: `random_reinit`: the level's mask on newly drawn weights;
-            `random_mask`: the mask shuffled within each layer; `random_mask_global`: over all layers.
+            `level-6-random_mask`. Other masks: `random_mask`: the level's, shuffled within each layer;
+            `random_mask_global`: over all layers; `prune_at_init`: as many weights as the level has, the
+            largest at the rewind point. Other weights under the level's mask: `random_reinit`: newly
+            drawn; `reinit_from_ticket`: each drawn from the layer's surviving ones; `noise`: Gaussian
+            noise is added.
+        noise: deviations of the control `noise`, in those of the layer's weights at the rewind point; each
+            is a stage of its own, such as `level-6-noise_0.5`.
         control_rounds: levels that get controls; none: the last.
         compat: count as released code does, which removes one weight more: `google` (the authors' first
             code) or `open_lth` (needs scope `global`).
@@ -94,7 +108,17 @@ class Lottery(Masked):
         strategy: Literal["resetting", "continued"] = "resetting",
         one_shot: bool = False,
         rewind: When = 0,
-        controls: list[Literal["random_reinit", "random_mask", "random_mask_global"]] = [],  # noqa: B006
+        controls: list[
+            Literal[
+                "random_reinit",
+                "random_mask",
+                "random_mask_global",
+                "prune_at_init",
+                "reinit_from_ticket",
+                "noise",
+            ]
+        ] = [],  # noqa: B006
+        noise: list[Positive] = [0.5, 1.0, 2.0, 3.0],  # noqa: B006
         control_rounds: list[NonNegativeInt] = [],  # noqa: B006
         compat: Literal["google", "open_lth"] | None = None,
         allow_empty: bool = False,
@@ -113,7 +137,10 @@ class Lottery(Masked):
         self.compat: Literal["google", "open_lth"] | None = compat
         self.allow_empty = allow_empty
         self.levels = [0, rounds] if one_shot else list(range(rounds + 1))
-        self.controls = controls
+        self.noise = {f"noise_{c:g}": c for c in noise}
+        self.controls = [
+            stage for control in controls for stage in (self.noise if control == "noise" else (control,))
+        ]
         self.control_rounds = (control_rounds or [rounds]) if controls else []
         if scope == "global" and not (output_rate is None and conv_rate is None):
             raise UserError(
@@ -273,13 +300,30 @@ class Lottery(Masked):
         )
 
     def _control(self, run: Run, control: str, level: int, ticket: list[Tensor]) -> list[Tensor]:
-        """Return the masks of a control; newly drawn weights are put in place."""
+        """Return the masks of a control; its weights are put in place, over those of the rewind point."""
         seed = seed_of(run.context.seed, "lottery", control, level)
-        if control != "random_reinit":
-            generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        if control == "random_reinit":
+            draw_anew(run.objective.model, run.context, seed, where=f"{WHERE}.controls")
+        elif control == "prune_at_init":
+            return self._largest(ticket)
+        elif control.startswith("random_mask"):
             return shuffled_masks(ticket, generator, across_layers=control == "random_mask_global")
-        draw_anew(run.objective.model, run.context, seed, where=f"{WHERE}.controls")
+        else:
+            for layer, mask in zip(self.layers, ticket, strict=True):
+                weight = layer.weight.detach()
+                if control in self.noise:
+                    weight.copy_(noisy_weights(weight, self.noise[control], generator))
+                elif mask.any():
+                    weight.copy_(resampled_weights(weight, mask, generator))
         return ticket
+
+    def _largest(self, ticket: list[Tensor]) -> list[Tensor]:
+        """Return masks with as many survivors in each scope, the largest weights as they are."""
+        weights: list[Tensor] = [layer.weight for layer in self.layers]
+        if self.scope == "global":
+            return largest_masks(weights, ticket)
+        return [largest_masks([w], [mask])[0] for w, mask in zip(weights, ticket, strict=True)]
 
     def _prune(self, masks: list[Tensor]) -> list[Tensor]:
         """Return the masks after a round, by the weights as they are."""

@@ -112,6 +112,48 @@ def shuffled_masks(
     ]
 
 
+def largest_masks(weights: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+    """Return the masks of one scope with as many survivors, those of largest magnitude.
+
+    Of initial weights this is pruning before training (frankle2019 §3, `prune_at_init`). Of equal
+    magnitudes the earlier one goes first, as in `magnitude_masks`.
+
+    Args:
+        weights: tensors that are ranked together: one layer, or all layers.
+        masks: bool tensors of the same shapes; only the number of survivors counts.
+    """
+    magnitudes = torch.cat([w.detach().abs().flatten() for w in weights])
+    gone = len(magnitudes) - sum(int(mask.sum()) for mask in masks)
+    keep = torch.ones_like(magnitudes, dtype=torch.bool)
+    keep[torch.argsort(magnitudes, stable=True)[:gone]] = False
+    return _scatter(keep, [torch.ones_like(mask) for mask in masks])
+
+
+def noisy_weights(weight: Tensor, c: float, generator: torch.Generator) -> Tensor:
+    """Return theta + N(0, (c sigma)^2), sigma the deviation of the layer's weights (frankle2019 §3, `noise`).
+
+    Args:
+        weight: initial weights of a layer, all of them.
+        c: how many deviations; 0.5, 1, 2 and 3 in the paper.
+        generator: on the CPU.
+    """
+    drawn = torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device)
+    return weight + c * weight.std() * drawn
+
+
+def resampled_weights(weight: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    """Return weights drawn anew from those that survive (frankle2019 §3, `reinit_from_ticket`).
+
+    Args:
+        weight: initial weights of a layer.
+        mask: true where one survives; somewhere.
+        generator: on the CPU; draws with replacement.
+    """
+    survivors = weight[mask]
+    chosen = torch.randint(len(survivors), (weight.numel(),), generator=generator)
+    return survivors[chosen.to(weight.device)].view(weight.shape)
+
+
 def density(masks: Sequence[Tensor], unpruned: int = 0) -> float:
     """Return P_m = ||m||_0 / |theta| (frankle2019 §2).
 

@@ -406,6 +406,34 @@ def test_controls(make_runs: MakeRuns, train: Train, watch: Watch) -> None:
     assert not (drawn[0][both] == drawn[1][both]).any(), "each control draws anew"
 
 
+def test_controls_of_initial_weights(make_runs: MakeRuns, train: Train, watch: Watch) -> None:
+    """frankle2019 §3: pruned before training, drawn from the ticket's own weights, or with noise added."""
+    (run,) = make_runs(
+        "methods.lottery.controls=['prune_at_init', 'reinit_from_ticket', 'noise']",
+        "methods.lottery.noise=[0.5, 3]",
+        toml=TOML,
+    )
+    assert train(run)["state"] == "finished", run.result.read_text()
+    controls = ["prune_at_init", "reinit_from_ticket", "noise_0.5", "noise_3"]
+    assert list(watch.begins)[3:] == [*(f"level-3-{name}" for name in controls), "level-3"]
+    assert watch.leaks == 0
+    initial, ticket = watch.begins["level-0"], masks_of(run, "level-3")
+    largest = masks_of(run, "level-3-prune_at_init")
+    assert same(watch.begins["level-3-prune_at_init"], masked(initial, largest))
+    drawn = watch.begins["level-3-reinit_from_ticket"]
+    for name, mask in ticket.items():
+        assert largest[name].sum() == mask.sum()
+        magnitudes = initial[name].abs()
+        assert magnitudes[largest[name]].min() > magnitudes[~largest[name]].max()
+        assert set(drawn[name][mask].tolist()) <= set(initial[name][mask].tolist())
+        assert (drawn[name][mask] != initial[name][mask]).float().mean() > 0.9
+        for c in (0.5, 3):
+            added = (watch.begins[f"level-3-noise_{c:g}"][name] - initial[name])[mask]
+            assert added.std() == pytest.approx(c * float(initial[name].std()), rel=0.4)
+    for name in controls[1:]:
+        assert same(masks_of(run, f"level-3-{name}"), ticket)
+
+
 def test_controls_come_at_the_last_level_when_none_is_named(make_runs: MakeRuns, train: Train) -> None:
     (run,) = make_runs("methods.lottery.controls=['random_mask']", toml=TOML)
     train(run)

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from imbtui.numerics.pruning import (
     density,
+    largest_masks,
     magnitude_masks,
+    noisy_weights,
     one_shot_rate,
     prune_count,
     remaining_counts,
+    resampled_weights,
     shuffled_masks,
 )
 
@@ -157,3 +160,28 @@ def test_shuffles_keep_the_counts() -> None:
     across = [shuffled(seed, across_layers=True) for seed in range(5)]
     assert all(sum(int(m.sum()) for m in ms) == 42 for ms in across)
     assert len({int(ms[0].sum()) for ms in across}) > 1
+
+
+def test_pruning_before_training_keeps_as_many_the_largest() -> None:
+    first, second = torch.tensor([[0.5, -0.1, 0.3], [0.2, -0.4, 0.05]]), torch.tensor([-0.9, 0.1])
+    kept = [torch.tensor([[0, 0, 1], [1, 0, 1]]).bool(), torch.tensor([0, 1]).bool()]
+    assert ints(largest_masks([first], kept[:1])) == [[[1, 0, 1], [0, 1, 0]]]
+    assert ints(largest_masks([first, second], kept)) == [[[1, 0, 1], [0, 1, 0]], [1, 0]]
+    tied = torch.tensor([0.1, -0.1, 0.1])
+    assert ints(largest_masks([tied], [torch.tensor([1, 0, 0]).bool()])) == [[0, 0, 1]]
+
+
+def test_noise_is_measured_in_deviations_of_the_layer() -> None:
+    weight = 0.02 * torch.randn(300, 300, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    added = noisy_weights(weight, 3.0, torch.Generator().manual_seed(1)) - weight
+    assert added.std() == pytest.approx(3 * float(weight.std()), rel=0.02)
+    assert abs(float(added.mean())) < 0.001
+    assert torch.corrcoef(torch.stack([added.flatten(), weight.flatten()]))[0, 1].abs() < 0.02
+
+
+def test_weights_drawn_from_a_ticket_are_surviving_ones() -> None:
+    weight = torch.arange(12.0).view(3, 4)
+    mask = weight > 8
+    drawn = resampled_weights(weight, mask, torch.Generator().manual_seed(0))
+    assert drawn.shape == weight.shape
+    assert set(drawn.flatten().tolist()) == {9.0, 10.0, 11.0}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -128,6 +129,11 @@ def test_the_quick_study_holds(runs: RunsPaths) -> None:
     assert mean("level-12") == pytest.approx(0.932, abs=0.02)
     assert mean("level-12-random_reinit") == pytest.approx(0.853, abs=0.04)
     assert mean("level-12-random_mask") == pytest.approx(0.747, abs=0.06)
+
+
+@pytest.mark.slow
+def test_controls_of_initial_weights_hold(held: Callable[[str], list[store.RunView]]) -> None:
+    held("frankle2019/digits-controls")
 
 
 @pytest.mark.slow
