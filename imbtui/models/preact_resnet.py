@@ -8,6 +8,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imbtui.models._residual_stages import residual_stages
 from imbtui.models.resnet18k import PreActivationBlock
 from imbtui.option_types import Count
 
@@ -38,18 +39,10 @@ class PreActResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
-        narrows = depth >= 50
-        blocks: list[nn.Module] = []
-        channels = width
-        for stage, number in enumerate(BLOCKS[depth]):
-            planes = width << stage
-            for position in range(number):
-                stride = 2 if stage and not position else 1
-                make = BottleneckBlock if narrows else PreActivationBlock
-                blocks.append(make(channels, planes, stride))
-                channels = planes * EXPANSION if narrows else planes
-        self.blocks = nn.Sequential(*blocks)
-        self.head = make_head(channels)
+        block, expansion = (BottleneckBlock, EXPANSION) if depth >= 50 else (PreActivationBlock, 1)
+        planes = [width << stage for stage in range(4)]
+        self.blocks = residual_stages(block, width, planes=planes, blocks=BLOCKS[depth], expansion=expansion)
+        self.head = make_head(planes[-1] * expansion)
 
     def features(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, 8 width), or (N, 32 width) from depth 50 on."""

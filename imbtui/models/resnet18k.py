@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imbtui.models._residual_stages import residual_stages
 from imbtui.models._width import draws_of
 from imbtui.option_types import Count
 
@@ -35,15 +36,9 @@ class ResNet18k(nn.Module):
         super().__init__()
         with draws_of(width):
             self.stem = nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False)
-            blocks: list[nn.Module] = []
-            channels = width
-            for stage in range(4):
-                planes = width << stage
-                for number in range(2):
-                    blocks.append(PreActivationBlock(channels, planes, 2 if stage and not number else 1))
-                    channels = planes
-            self.blocks = nn.Sequential(*blocks)
-            self.head = make_head(channels)
+            planes = [width << stage for stage in range(4)]
+            self.blocks = residual_stages(PreActivationBlock, width, planes=planes, blocks=(2, 2, 2, 2))
+            self.head = make_head(planes[-1])
 
     def features(self, x: Tensor) -> Tensor:
         """Map images (N, C, H, W) to features (N, 8 width)."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imbtui.models._residual_stages import residual_stages
 from imbtui.numerics.init import glorot_normal_
 
 
@@ -27,14 +28,8 @@ class ResNet20LTH(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(16)
-        blocks: list[nn.Module] = []
-        channels = 16
-        for planes, stride in ((16, 1), (32, 2), (64, 2)):
-            for number in range(3):
-                blocks.append(ProjectedBlock(channels, planes, stride if number == 0 else 1))
-                channels = planes
-        self.blocks = nn.Sequential(*blocks)
-        self.head = make_head(channels)
+        self.blocks = residual_stages(ProjectedBlock, 16, planes=(16, 32, 64), blocks=(3, 3, 3))
+        self.head = make_head(64)
         glorot_normal_(self)
 
     def features(self, x: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imbtui.models._residual_stages import residual_stages
 from imbtui.numerics.init import kaiming_normal_
 
 
@@ -34,14 +35,9 @@ class ResNetCifar(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(16)
-        blocks: list[nn.Module] = []
-        channels = 16
-        for planes, stride in ((16, 1), (32, 2), (64, 2)):
-            for number in range((depth - 2) // 6):
-                blocks.append(BasicBlock(channels, planes, stride if number == 0 else 1))
-                channels = planes
-        self.blocks = nn.Sequential(*blocks)
-        self.head = make_head(channels)
+        number = (depth - 2) // 6
+        self.blocks = residual_stages(BasicBlock, 16, planes=(16, 32, 64), blocks=(number,) * 3)
+        self.head = make_head(64)
         kaiming_normal_(self)
 
     def features(self, x: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imbtui.models._residual_stages import residual_stages
 from imbtui.models.preact_resnet_cifar import PreActBlock
 from imbtui.numerics.init import kaiming_normal_
 from imbtui.option_types import Count, Rate
@@ -38,16 +40,11 @@ class WideResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False)
-        blocks: list[nn.Module] = []
-        channels = 16
-        for planes, stride in ((16 * widen, 1), (32 * widen, 2), (64 * widen, 2)):
-            for number in range((depth - 4) // 6):
-                first = stride if number == 0 else 1
-                blocks.append(PreActBlock(channels, planes, first, dropout=dropout))
-                channels = planes
-        self.blocks = nn.Sequential(*blocks)
-        self.norm = nn.BatchNorm2d(channels)
-        self.head = make_head(channels)
+        block = partial(PreActBlock, dropout=dropout)
+        planes = [16 * widen, 32 * widen, 64 * widen]
+        self.blocks = residual_stages(block, 16, planes=planes, blocks=[(depth - 4) // 6] * 3)
+        self.norm = nn.BatchNorm2d(planes[-1])
+        self.head = make_head(planes[-1])
         kaiming_normal_(self)
 
     def features(self, x: Tensor) -> Tensor:
