@@ -94,6 +94,9 @@ class ImbtuiApp(App[None]):
     ToastRack { margin-bottom: 3; }
     Toast { width: 60; max-width: 90%; }
     OptionList { scrollbar-size-vertical: 1; }
+    Input > .input--placeholder { color: $text-muted; }
+    Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
+    OptionList:ansi > .option-list--option-highlighted { background: ansi_default; text-style: reverse; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -141,6 +144,11 @@ class ImbtuiApp(App[None]):
 
     def on_unmount(self) -> None:
         self.remember()
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Return how a key is written: signs only where the terminal has them."""
+        display = super().get_key_display(binding)
+        return ascii.key_text(display) if self.ascii else display
 
     def remember(self) -> None:
         """Keep how the dashboard is left."""

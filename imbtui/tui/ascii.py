@@ -17,7 +17,7 @@ from textual.filter import LineFilter
 
 _LIKE = str.maketrans(
     {
-        **dict.fromkeys("━─┄┈╌⎯▁▂▔—–", "-"),
+        **dict.fromkeys("━─┄┈╌⎯▁▂▔—–−", "-"),
         **dict.fromkeys("│┃┆┊▏▕▎", "|"),
         **dict.fromkeys("┤├┬┴┼└┘┌┐╭╮╰╯┏┓┗┛┣┫┳┻╋", "+"),
         **dict.fromkeys("▌▸❯→▶▐", ">"),
@@ -37,6 +37,13 @@ _LIKE = str.maketrans(
             "≤": "<",
             "≈": "~",
             "µ": "u",
+            "†": "*",
+            "∿": "~",
+            "≡": "=",
+            "▦": "#",
+            "◫": "[",
+            "§": "S",
+            "⌫": "<",
             "✓": "y",
             "✗": "n",
         },
@@ -45,12 +52,20 @@ _LIKE = str.maketrans(
 )
 
 
+_KEYS = {"⏎": "enter", "⌫": "backspace", "←": "left", "→": "right", "↑": "up", "↓": "down"}
+
+
 def wanted() -> bool:
     """Whether to write ASCII only: `IMBTUI_ASCII` says so, or the terminal's encoding has nothing else."""
     asked = os.environ.get("IMBTUI_ASCII")
     if asked is not None:
         return asked not in ("", "0")
     return locale.getpreferredencoding(False).lower() in ("ascii", "ansi_x3.4-1968", "us-ascii")
+
+
+def key_text(display: str) -> str:
+    """Return how a key is written where its sign would mean nothing."""
+    return "".join(_KEYS.get(character, character) for character in display)
 
 
 @lru_cache(4096)

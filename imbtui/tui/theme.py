@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from rich.color import ColorType
+from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
+
+MUTED = "auto 72%"
+"""Muted text: faint enough to stand back, and to be read on the line under the cursor."""
 
 DARK = Theme(
     name="imbtui-dark",
@@ -18,6 +23,7 @@ DARK = Theme(
     panel="#232833",
     dark=True,
     variables={
+        "text-muted": MUTED,
         "scrollbar": "#39424f",
         "scrollbar-hover": "#4a5566",
         "scrollbar-active": "#6ca8f0",
@@ -32,7 +38,7 @@ LIGHT = Theme(
     secondary="#7a4fb0",
     accent="#8a6a12",
     success="#2e7d52",
-    warning="#a8660f",
+    warning="#96590c",
     error="#b83a30",
     foreground="#262b33",
     background="#fafaf8",
@@ -40,6 +46,7 @@ LIGHT = Theme(
     panel="#e6e7e6",
     dark=False,
     variables={
+        "text-muted": MUTED,
         "scrollbar": "#c3c6c9",
         "scrollbar-hover": "#a9adb2",
         "scrollbar-active": "#2f6fb7",
@@ -88,3 +95,22 @@ NAMES = {
 }
 """Our themes, in the order in which a key goes through them."""
 THEMES = (DARK, LIGHT, TERMINAL, COLOUR_BLIND)
+
+
+def is_ansi(style: Style) -> bool:
+    """Whether a style's ground is one of the terminal's own colours, which do not blend."""
+    return style.bgcolor is not None and style.bgcolor.type is not ColorType.TRUECOLOR
+
+
+def selected(style: Style, ground: Style) -> Style:
+    """Return the style of a text on the line under the cursor.
+
+    The terminal's own colours have no pale ground on which all text can be read: there the line is reversed.
+
+    Args:
+        style: what the text has elsewhere.
+        ground: of the line.
+    """
+    if is_ansi(ground):
+        return Style(reverse=True, bold=style.bold)
+    return style + Style(bgcolor=ground.bgcolor)

@@ -88,9 +88,7 @@ class Choose(ModalScreen[str | None]):
         listed = self.query_one(OptionList)
         listed.clear_options()
         listed.add_options(
-            Option(
-                Content.assemble((f"{c.value:<{width}}", "bold"), (c.about, "$foreground-muted")), id=c.value
-            )
+            Option(Content.assemble((f"{c.value:<{width}}", "bold"), (c.about, "$text-muted")), id=c.value)
             for c in shown
         )
         values = [choice.value for choice in shown]

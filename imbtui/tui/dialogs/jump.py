@@ -45,6 +45,7 @@ class Jump(ModalScreen[None]):
         layer: letters; position: absolute; width: auto; height: 1; padding: 0 1;
         background: $accent; color: $background; text-style: bold;
     }
+    Jump:ansi > Static { background: ansi_default; color: ansi_default; text-style: bold reverse; }
     Jump > #jump-say { dock: bottom; position: relative; width: 1fr; background: $panel; color: $foreground; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -126,9 +126,7 @@ class NewRun(Screen[None]):
         if shown:
             listed.highlighted = 0
         else:
-            listed.add_option(
-                Option(Content.styled("  No recipe matches.", "$foreground-muted"), disabled=True)
-            )
+            listed.add_option(Option(Content.styled("  No recipe matches.", "$text-muted"), disabled=True))
 
     def action_move(self, by: int) -> None:
         listed = self.query_one(OptionList)
@@ -199,9 +197,9 @@ def _prompt(recipe: RecipeLine) -> Content:
     title = f"cannot be read: {recipe.trouble}" if recipe.trouble else recipe.title
     return Content.assemble(
         (recipe.name, "bold $text-primary"),
-        (f"   {recipe.size}{paper}", "$foreground-muted"),
+        (f"   {recipe.size}{paper}", "$text-muted"),
         (f"\n  {title}", "$text-error" if recipe.trouble else ""),
-        (says, "$foreground-muted"),
+        (says, "$text-muted"),
         "\n",
     )
 

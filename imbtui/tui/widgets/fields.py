@@ -19,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from imbtui.tui.form import Field
+from imbtui.tui.theme import selected
 
 LABEL = 17
 
@@ -304,10 +305,9 @@ class Fields(ScrollView, can_focus=True):
         if isinstance(line, str):
             style = self.get_component_rich_style("fields--section")
             return Strip([Segment(f"  ── {line} ", style)]).crop_extend(0, width, self.rich_style)
-        ground = self.rich_style
+        back = Style(bgcolor=self.rich_style.bgcolor)
         if position == self.cursor:
-            ground = self.get_component_rich_style("fields--cursor")
-        back = Style(bgcolor=ground.bgcolor)
+            back = selected(Style(), self.get_component_rich_style("fields--cursor"))
         edge = Segment("▌ " if position == self.cursor else "  ", self._style("edge", back))
         if line is None:
             text = f"▸ More options ({self.hidden})" if self.hidden else "▾ More options"
@@ -364,7 +364,8 @@ class Fields(ScrollView, can_focus=True):
         ]
 
     def _style(self, name: str, back: Style) -> Style:
-        return self.get_component_rich_style(f"fields--{name}") + back
+        style = self.get_component_rich_style(f"fields--{name}")
+        return Style(reverse=True, bold=style.bold) if back.reverse else style + back
 
 
 def _completed(text: str, choices: Sequence[str]) -> str:

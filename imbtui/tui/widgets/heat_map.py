@@ -123,7 +123,7 @@ class HeatMap(ScrollView, can_focus=True):
         none = self.get_component_styles("heat-map--none")
         if full.background.ansi is not None or none.background.ansi is not None:
             # Sixteen colours do not blend: the number tells, and the larger half stands out.
-            return self.get_component_rich_style(f"heat-map--{'full' if share >= 0.5 else 'none'}")
+            return Style(reverse=share >= 0.5)
         ground: Color = none.background.blend(full.background, share)
         return Style(color=ground.get_contrast_text(0.95).rich_color, bgcolor=ground.rich_color)
 

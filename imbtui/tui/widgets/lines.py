@@ -38,6 +38,7 @@ class Lines(ScrollView, can_focus=True):
     Lines > .lines--bar { color: $text-primary; }
     Lines > .lines--found { color: $text-accent; text-style: bold underline; }
     Lines > .lines--here { color: $background; background: $accent; text-style: bold; }
+    Lines:ansi > .lines--here { color: ansi_default; background: ansi_default; text-style: bold reverse; }
     Lines > .lines--rail { color: $foreground 20%; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{style}" for style in STYLES}

@@ -17,6 +17,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from imbtui.tui.messages import Row
+from imbtui.tui.theme import selected
 
 GAP = 2
 MARK = 3  # columns before the first cell: the mark, and the cursor's edge
@@ -375,12 +376,13 @@ class Table(ScrollView, can_focus=True):
         row = self.rows[position]
         cursor = position == self._cursor
         ground = self.get_component_rich_style("table--cursor" if cursor else "table--text")
-        back = Style(bgcolor=ground.bgcolor)
+        back = selected(Style(), ground) if cursor else Style(bgcolor=ground.bgcolor)
 
         def style(component: str) -> Style:
             known = self._styles.get((component, cursor))
             if known is None:
-                known = self.get_component_rich_style(component) + back
+                known = self.get_component_rich_style(component)
+                known = selected(known, ground) if cursor else known + back
                 self._styles[component, cursor] = known
             return known
 
