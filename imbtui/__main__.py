@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from imbtui.cli.app import run
+    from imbtui.cli.entry import run
 
     run()
 

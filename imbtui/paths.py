@@ -7,6 +7,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from imbtui.errors import UserError
+
 
 @dataclass(frozen=True)
 class RunPaths:
@@ -160,6 +162,18 @@ def host() -> str:
 def runs_folder(given: Path | None = None) -> Path:
     """Return the runs folder: the one given, else `IMBTUI_RUNS`, else `./runs`."""
     return Path(given or os.environ.get("IMBTUI_RUNS") or "runs")
+
+
+def runs_paths(given: Path | None = None) -> RunsPaths:
+    """Return the files of the runs folder that the user means; it need not be there yet.
+
+    Raises:
+        UserError: there is something else of that name.
+    """
+    folder = runs_folder(given)
+    if folder.exists() and not folder.is_dir():
+        raise UserError("this is a file, not a folder for runs", where=str(folder), hint="See --runs.")
+    return RunsPaths(folder)
 
 
 def data_root() -> Path:

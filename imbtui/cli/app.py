@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what becomes of their errors.
+"""The command line: which commands there are.
 
 Command files import nothing heavy at their top, so that `imbtui --help` stays cheap; each imports what it
 needs when it is called.
@@ -6,9 +6,6 @@ needs when it is called.
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,8 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from imbtui import __version__
-from imbtui.cli import options, output
-from imbtui.errors import UserError
+from imbtui.cli import entry, options, output
 
 # A command is a file of this folder with a function `command` and its EXAMPLES, or with a Typer `group`.
 PANELS: dict[str, tuple[str, ...]] = {
@@ -30,10 +26,7 @@ PANELS: dict[str, tuple[str, ...]] = {
     "Studies": ("recipes", "papers", "verdict", "table"),
     "Machine": ("queue", "worker", "serve", "data", "doctor", "reindex"),
 }  # fmt: skip
-LONGEST_COMPLAINT = 12  # lines
 
-# The disk is full, or something may not be written: no fault of the program's.
-_NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 # The base of everything typer itself raises about a command line.
 _UsageProblem: Any = typer.BadParameter.__bases__[0].__bases__[0]
 
@@ -107,61 +100,29 @@ def _main(
     Without a command: the dashboard.
     """
     options.set_runs_everywhere(runs)
-    if ctx.invoked_subcommand is not None:
-        return
-    in_browser = "TEXTUAL_DRIVER" in os.environ  # how `imbtui serve` starts one
-    if not in_browser and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UserError(
-            "the dashboard needs a terminal", hint="`imbtui ls` lists runs, `imbtui --help` the rest."
-        )
-    from imbtui.tui.app import run as open_dashboard
-
-    open_dashboard(options.runs_paths(runs))
+    if ctx.invoked_subcommand is None:
+        entry.open_dashboard(runs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line and return its exit code.
-
-    What the user or the machine is to blame for becomes one complaint on stderr and 2; errors of the
-    program pass through with their traceback.
+    """Run one command line and return its exit code, see `entry.exit_code`.
 
     Args:
         arguments: default: those of the process.
     """
+    return entry.exit_code(lambda: _invoke(arguments))
+
+
+def _invoke(arguments: Sequence[str] | None) -> int:
     try:
         code = build()(
             args=None if arguments is None else list(arguments), prog_name="imbtui", standalone_mode=False
         )
-    except UserError as error:
-        _complain(output.complaint(error))
-        return 2
     except _UsageProblem as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "imbtui"
-        _complain(f"{error.format_message()}\nTry `{command} --help`.")
+        entry.complain(f"{error.format_message()}\nTry `{command} --help`.")
         return 2
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:
         return 130
-    except OSError as error:
-        if error.errno not in _NOT_OURS and not isinstance(error, TimeoutError):
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        _complain(where + (error.strerror or str(error)))
-        return 2
     return code if isinstance(code, int) else 0
-
-
-def _complain(text: str) -> None:
-    lines = text.splitlines() or [""]
-    if len(lines) > LONGEST_COMPLAINT:
-        lines = [*lines[: LONGEST_COMPLAINT - 1], "..."]
-    output.say("\n".join(["imbtui: " + lines[0], *lines[1:]]))
-
-
-def run() -> None:
-    """Run the process's command line and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no ± is shown a question mark instead of a traceback.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-    sys.exit(main())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imbtui.errors import UserError
+from imbtui import paths
 from imbtui.paths import RunsPaths, runs_folder
 
 
@@ -75,10 +75,7 @@ def runs_paths(given: Path | None) -> RunsPaths:
     Raises:
         UserError: there is something else of that name.
     """
-    folder = runs_folder(given or _everywhere)
-    if folder.exists() and not folder.is_dir():
-        raise UserError("this is a file, not a folder for runs", where=str(folder), hint="See --runs.")
-    return RunsPaths(folder)
+    return paths.runs_paths(given or _everywhere)
 
 
 def examples(*lines: str) -> str:

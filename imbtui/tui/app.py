@@ -130,16 +130,19 @@ class ImbtuiApp(App[None]):
         self.runs = runs
         self.live = Live(self, runs)
         self.view = view_state.load(runs)
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.view.theme if self.view.theme in self.available_themes else DARK.name
         self._early: deque[events.Key] = deque()
         self.ascii = ascii.wanted()
         if self.ascii:
             self._filters.append(ascii.AsciiFilter())
 
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the table of runs; below it lies no other screen."""
+        return self._build(HOME)
+
     def on_mount(self) -> None:
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self.view.theme if self.view.theme in self.available_themes else DARK.name
-        self.push_screen(self._build(HOME))
         self.live.start()
 
     def on_unmount(self) -> None:
@@ -248,7 +251,7 @@ class ImbtuiApp(App[None]):
 
     def go_home(self) -> None:
         """Close everything above the table of runs."""
-        while len(self.screen_stack) > 2:
+        while len(self.screen_stack) > 1:
             self.pop_screen()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -304,11 +304,15 @@ class Figures:
         known = sorted(self.values.get(name, ()))
         if not known:
             return "–"
-        shown = statistics.median(known) if share == 0.5 else known[min(len(known) - 1, int(share * len(known)))]
+        shown = (
+            statistics.median(known) if share == 0.5 else known[min(len(known) - 1, int(share * len(known)))]
+        )
         return f"{shown:.{digits}f} ({known[0]:.{digits}f})" if share == 0.5 else f"{shown:.{digits}f}"
 
 
-def measure(program: Program, folder: Path, terminal: Terminal, keys: int, figures: Figures, small: bool) -> None:
+def measure(
+    program: Program, folder: Path, terminal: Terminal, keys: int, figures: Figures, small: bool
+) -> None:
     """Start a program once, look for its first chart, press keys, leave it alone, end it."""
     program.before(folder, small)
     began = time.perf_counter()
@@ -316,7 +320,10 @@ def measure(program: Program, folder: Path, terminal: Terminal, keys: int, figur
     first = terminal.wait(has_curve)
     figures.add("processor", processor(process))
     if first is None:
-        print(f"{program.name}: no chart within {PATIENCE:.0f} s; the screen says\n{terminal.screen}", flush=True)
+        print(
+            f"{program.name}: no chart within {PATIENCE:.0f} s; the screen says\n{terminal.screen}",
+            flush=True,
+        )
         return
     figures.add("first chart", first - began)
     figures.add("settled", terminal.settle() - began)
@@ -385,7 +392,14 @@ def write_ours(folder: Path, count: int) -> None:
             row = {"stage": "train", "step": step + 1, "epoch": step + 1, "time": step / 10, **metrics}
             writer.append(json.dumps(row).encode())
         writer.close()
-        result = {"attempt": 1, "state": "finished", "reason": "", "metrics": metrics, "best": {}, "seconds": 10.0}
+        result = {
+            "attempt": 1,
+            "state": "finished",
+            "reason": "",
+            "metrics": metrics,
+            "best": {},
+            "seconds": 10.0,
+        }
         files.write_json(run.result, result, durable=False)
     time.sleep(2.1)  # then the index trusts the folders' time stamps
     index.rebuild(runs)
@@ -406,7 +420,12 @@ def in_environment(root: Path, script: str) -> Callable[[Path, int], None]:
         subprocess.run(
             [str(root / "bin" / "python"), "-c", NUMBERS + script, str(count), str(STEPS)],
             cwd=folder,
-            env={**clean_environment(), **leet_environment(folder), "WANDB_MODE": "offline", "WANDB_SILENT": "true"},
+            env={
+                **clean_environment(),
+                **leet_environment(folder),
+                "WANDB_MODE": "offline",
+                "WANDB_SILENT": "true",
+            },
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -460,7 +479,11 @@ def programs(leet: Path | None, terminalboard: Path | None) -> list[Program]:
             Program(
                 "terminalboard",
                 in_environment(terminalboard, TERMINALBOARD),
-                lambda folder: (str(terminalboard / "bin" / "terminalboard"), "--reset-view", str(folder / "logs")),
+                lambda folder: (
+                    str(terminalboard / "bin" / "terminalboard"),
+                    "--reset-view",
+                    str(folder / "logs"),
+                ),
                 lambda folder: {"HOME": str(folder / "home")},
                 lambda folder, small: (folder / "home").mkdir(exist_ok=True),
                 move="Right",
@@ -502,7 +525,9 @@ def main() -> None:
     ask.add_argument("--runs", type=int, nargs="+", default=[100, 300, 1000])
     ask.add_argument("--sizes", type=_size, nargs="+", default=[(160, 45)], metavar="WIDTHxHEIGHT")
     ask.add_argument("--leet", type=Path, metavar="VENV", help="virtual environment with wandb")
-    ask.add_argument("--terminalboard", type=Path, metavar="VENV", help="... with terminalboard, tensorboardX")
+    ask.add_argument(
+        "--terminalboard", type=Path, metavar="VENV", help="... with terminalboard, tensorboardX"
+    )
     ask.add_argument("--turns", type=int, default=5, help="starts of each program")
     ask.add_argument("--keys", type=int, default=8, help="keys of each kind a start")
     ask.add_argument("--folder", type=Path, help="keep the runs here, and take those that are there")
@@ -542,11 +567,18 @@ def main() -> None:
                         try:
                             folder = root / f"{program.name.replace(' ', '-')}-{count}"
                             measure(
-                                program, folder, terminal, asked.keys, measured[program.name], small=width < 132
+                                program,
+                                folder,
+                                terminal,
+                                asked.keys,
+                                measured[program.name],
+                                small=width < 132,
                             )
                         finally:
                             terminal.close()
-                print(f"\n{count} runs, {width}x{height}, {asked.turns} turns, load {min(loads):.1f}-{max(loads):.1f}\n")
+                print(
+                    f"\n{count} runs, {width}x{height}, {asked.turns} turns, load {min(loads):.1f}-{max(loads):.1f}\n"
+                )
                 print(table(measured), flush=True)
                 values = {name: figures.values for name, figures in measured.items()}
                 everything.append({"runs": count, "size": [width, height], "loads": loads, "figures": values})
