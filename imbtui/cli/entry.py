@@ -1,7 +1,7 @@
 """How a command line begins and ends: the bare command, all others, and what becomes of their errors.
 
-`imbtui` and `imbtui --runs DIR` are recognised here: Typer and the files of all commands take a fifth of the time
-until the dashboard shows its first chart.
+`imbtui` and `imbtui --runs DIR` are recognised here: Typer and the files of all commands would take a fifth
+of the time until the dashboard shows its first chart.
 """
 
 from __future__ import annotations

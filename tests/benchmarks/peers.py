@@ -1,7 +1,7 @@
-"""The dashboard beside its peers, in the same terminal: `python tests/benchmarks/peers.py [--runs 100 300 1000]`.
+"""The dashboard beside its peers in the same terminal: `python tests/benchmarks/peers.py [--runs 100 1000]`.
 
-`wandb leet` and `terminalboard` are measured where `--leet` and `--terminalboard` name the virtual environment
-that each lives in; none is needed here:
+`wandb leet` and `terminalboard` are measured where `--leet` and `--terminalboard` name the virtual
+environments that they live in:
 
     python -m venv leet && leet/bin/pip install wandb==0.31.0
     python -m venv board && board/bin/pip install terminalboard==0.5.3 'plotext<6' tensorboardX
@@ -21,8 +21,8 @@ accuracy. The programs take turns; what is told is the median of all turns (and 
 | open | ms from Enter until the selected run's (terminalboard: the selected metric's) own screen shows it |
 | idle | share of a core, and bytes to the terminal a second, while nothing happens |
 
-All are seen from outside, through a tmux client in control mode: it is told of every byte the moment the program
-writes it, and looks at the screen then.
+All are seen from outside, through a tmux client in control mode: it is told of every byte the moment the
+program writes it, and looks at the screen then.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Program:
         before: is called before each start: the program shall not remember the visit before.
         move: the key that moves the selection.
         cursor: the mark of the selected line; empty: the selection shows in colours alone.
-        chart: the key that shows the selected run's curve; empty: `move` does; None: it shows all runs at once.
+        chart: the key that shows the selected run's curve; empty: `move` does; None: all runs are shown.
         unchart: keys that take the curve of the run before away and leave the selection where it is.
     """
 
@@ -266,7 +266,7 @@ def family(process: int) -> list[int]:
 
 
 def processor(process: int) -> float:
-    """Return the seconds of processor time that a process and its family have had, ended children included."""
+    """Return the seconds of processor time of a process and its family, ended children included."""
     spent = 0
     for one in family(process):
         try:
@@ -576,9 +576,8 @@ def main() -> None:
                             )
                         finally:
                             terminal.close()
-                print(
-                    f"\n{count} runs, {width}x{height}, {asked.turns} turns, load {min(loads):.1f}-{max(loads):.1f}\n"
-                )
+                load = f"load {min(loads):.1f}-{max(loads):.1f}"
+                print(f"\n{count} runs, {width}x{height}, {asked.turns} turns, {load}\n")
                 print(table(measured), flush=True)
                 values = {name: figures.values for name, figures in measured.items()}
                 everything.append({"runs": count, "size": [width, height], "loads": loads, "figures": values})

@@ -258,7 +258,7 @@ def shown() -> Callable[[Pilot[None]], str]:
 
 @pytest.fixture
 def opened() -> Opened:
-    """Open the dashboard over a runs folder, and wait until it has listed the runs."""
+    """Open the dashboard over a runs folder, and wait until it shows the runs."""
 
     @asynccontextmanager
     async def opening(
@@ -267,6 +267,7 @@ def opened() -> Opened:
         app = ImbtuiApp(runs)
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: app.live.listed)
+            await pilot.pause()  # the screen shows what the app has listed
             yield app, pilot
 
     return opening

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
+import pytest
+
+from imbtui.cli import entry
 from imbtui.paths import RunsPaths
 
 HEAVY = (
@@ -87,3 +91,36 @@ def test_listing_and_opening_runs_needs_no_recipe_machinery(gallery: RunsPaths) 
         "pydantic",
         "numpy",
     }
+
+
+@pytest.mark.parametrize("arguments", [(), ("--runs", "{}"), ("--runs={}",)])
+def test_the_bare_command_opens_the_dashboard_without_the_other_commands(
+    runs: RunsPaths, arguments: tuple[str, ...]
+) -> None:
+    script = """
+import json, sys
+import imbtui.tui.app
+imbtui.tui.app.run = lambda runs: print(json.dumps([str(runs.root), *sys.modules]))
+from imbtui.__main__ import main
+main()
+"""
+    given = [argument.format(runs.root) for argument in arguments]
+    place = {"IMBTUI_RUNS": "elsewhere", "TEXTUAL_DRIVER": "as in a browser, where no terminal is asked for"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *given],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | place,
+    )
+    root, *modules = json.loads(done.stdout)
+    assert root == (str(runs.root) if given else "elsewhere")
+    assert "typer" not in modules and "imbtui.cli.run" not in modules
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ls"], ["--help"], ["--runs", "--help"], ["--runs"], ["--runs="], ["--runs", "a", "ls"]]
+)
+def test_everything_else_is_left_to_the_other_commands(arguments: list[str]) -> None:
+    assert not entry.is_bare(arguments)
