@@ -119,6 +119,7 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         seed=recipe.seed,
         device=device,
         runs=run_paths.root.parent,
+        pixels=_pixel_scale(recipe, data, device),
     )
     context = MethodContext(
         **vars(common),
@@ -145,7 +146,6 @@ def assemble(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator
         model=context.model,
         batches_of=lambda examples: _batches(recipe, data, examples, accelerator).evaluation(whole=True),
         keep=keep,
-        pixels=_pixel_scale(recipe, data, device),
         beside=context.beside,
     )
     return Assembly(objective, context, for_probes, batches)

@@ -40,6 +40,7 @@ class Context:
         seed: seed of the run.
         device: training device.
         runs: the folder of this run and its neighbours.
+        pixels: how inputs come from pixels; None where each image has a scale of its own.
     """
 
     input_shape: tuple[int, ...]
@@ -52,6 +53,7 @@ class Context:
     seed: int
     device: torch.device
     runs: Path
+    pixels: PixelScale | None = field(default_factory=PixelScale)
 
 
 @dataclass(kw_only=True)
@@ -84,12 +86,10 @@ class ProbeContext(Context):
         batches_of: any examples as evaluation batches, prepared as the run's own; all of them, on every
             process.
         keep: stores an artefact of the run by its file name; rank 0 does, the others only call it.
-        pixels: how inputs come from pixels; None where each image has a scale of its own.
         beside: networks that methods train beside the model, by name, to compare with.
     """
 
     model: nn.Module
     batches_of: Callable[[Examples], Iterable[Batch]]
     keep: Callable[[str, bytes], None]
-    pixels: PixelScale | None
     beside: dict[str, nn.Module]

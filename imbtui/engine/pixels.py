@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from imbtui.errors import UserError
+from imbtui.numerics.ensembles import joint_logits
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,27 @@ class PixelScale:
     def pixels(self, inputs: Tensor) -> Tensor:
         """Map inputs (N, ...) to pixels."""
         return inputs * self.std + self.mean
+
+
+def require_pixels(scale: PixelScale | None, *, where: str) -> PixelScale:
+    """Return how inputs come from pixels.
+
+    Raises:
+        UserError: each image has a scale of its own.
+    """
+    if scale is None:
+        raise UserError(
+            "inputs that are standardised image by image have no common unit of pixels",
+            where=where,
+            hint="Use augmentation.normalise, or neither.",
+        )
+    return scale
+
+
+def from_pixels(model: nn.Module, scale: PixelScale) -> Callable[[Tensor], Tensor]:
+    """Return the map from pixels (N, ...) to logits (N, K); of members, the logits of their mean."""
+
+    def logits_of(pixels: Tensor) -> Tensor:
+        return joint_logits(model(scale.inputs(pixels)))
+
+    return logits_of

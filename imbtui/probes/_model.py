@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 
@@ -15,9 +15,7 @@ from torch import Tensor, nn
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.modes import evaluation_mode
-from imbtui.engine.pixels import PixelScale
 from imbtui.errors import UserError, did_you_mean
-from imbtui.numerics.ensembles import joint_logits
 
 AT_ONCE = 256
 """Examples that a probe which needs much memory for each looks at together."""
@@ -111,30 +109,6 @@ def first_examples(context: ProbeContext, name: str, limit: int) -> tuple[Tensor
     """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
     whole = context.whole(name)
     return whole.x[:limit].clone(), whole.y[:limit].clone()
-
-
-def require_pixels(context: ProbeContext, *, where: str) -> PixelScale:
-    """Return how inputs come from pixels.
-
-    Raises:
-        UserError: each image has a scale of its own.
-    """
-    if context.pixels is None:
-        raise UserError(
-            "inputs that are standardised image by image have no common unit of pixels",
-            where=where,
-            hint="Use augmentation.normalise, or neither.",
-        )
-    return context.pixels
-
-
-def from_pixels(model: nn.Module, scale: PixelScale) -> Callable[[Tensor], Tensor]:
-    """Return the map from pixels (N, ...) to logits (N, K); of members, the logits of their mean."""
-
-    def logits_of(pixels: Tensor) -> Tensor:
-        return joint_logits(model(scale.inputs(pixels)))
-
-    return logits_of
 
 
 def require_linear(context: ProbeContext, *, where: str) -> None:

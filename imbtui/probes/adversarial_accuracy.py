@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.pixels import from_pixels, require_pixels
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.adversarial import fgsm, pgd
 from imbtui.numerics.ensembles import predicted_classes
 from imbtui.option_types import Count, Positive
-from imbtui.probes._model import evaluating, from_pixels, require_examples, require_pixels
+from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.adversarial_accuracy"
 METRICS = ("clean", "fgsm_{eps}", "pgd_{eps}")
@@ -68,7 +69,7 @@ class AdversarialAccuracy(Probe):
             UserError: the run has no such split, or each image has a scale of its own.
         """
         require_examples(context, self.split, where=f"{WHERE}.split")
-        self.scale = require_pixels(context, where=WHERE)
+        self.scale = require_pixels(context.pixels, where=WHERE)
         self.context = context
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:

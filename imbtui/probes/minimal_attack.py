@@ -12,19 +12,13 @@ from torch import nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.pixels import from_pixels, require_pixels
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.minimal_attack import decoupled_attack
 from imbtui.option_types import Count, NonNegativeInt, Positive, Rate
-from imbtui.probes._model import (
-    AT_ONCE,
-    evaluating,
-    first_examples,
-    from_pixels,
-    require_examples,
-    require_pixels,
-)
+from imbtui.probes._model import AT_ONCE, evaluating, first_examples, require_examples
 
 WHERE = "probes.minimal_attack"
 METRICS = ("success", "l2", "scaled")
@@ -85,7 +79,7 @@ class MinimalAttackProbe(Probe):
         self.context = context
         # The same ones on every process.
         x, self.targets = first_examples(context, self.split, self.limit)
-        self.scale = require_pixels(context, where=WHERE)
+        self.scale = require_pixels(context.pixels, where=WHERE)
         self.pixels = self.scale.pixels(x)
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
