@@ -115,6 +115,13 @@ class PaperReport:
     numbers: tuple[Number, ...]
 
     @property
+    def by_interest(self) -> tuple[StudyReport, ...]:
+        """The studies, what has run last first; then the quick one, as what to run next."""
+        quick = f"{self.paper.slug}/quick"
+        newest = sorted(self.studies, key=lambda study: study.last_run, reverse=True)
+        return tuple(sorted(newest, key=lambda study: (not study.variant, study.name != quick)))
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Those of all its studies that were submitted."""
         return tuple(verdict for study in self.studies for verdict in study.verdicts)

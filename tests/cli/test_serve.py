@@ -246,7 +246,7 @@ async def test_the_dashboard_in_a_browser(
         table = await page.pictured(lambda picture: len(picture.getcolors(1 << 24) or ()) > 50)
         table.save(tmp_path / "runs.png")
 
-        await page.press("w")
+        await page.press("Q")
         await page.until("slots:")
         queue = await page.pictured(
             lambda picture: ImageChops.difference(picture, table).getbbox() is not None

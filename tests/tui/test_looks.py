@@ -40,7 +40,7 @@ PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "compare": (("c",), "difference"),
     "compare metrics": (("c", "2"), "test/accuracy"),
     "compare settings": (("c", "3"), "loss.name"),
-    "queue": (("w",), "slots:"),
+    "queue": (("Q",), "slots:"),
     "papers": (("P",), "Networks treat"),
     "paper": (("P", "down", "down", "enter"), "Claims of"),
     "paper figure": (("P", "down", "down", "enter", "2"), "balanced accuracy"),

@@ -183,7 +183,7 @@ async def test_a_paper_without_recipes_and_one_with_a_broken_one_say_so(
         await wait(pilot, lambda: any("not valid TOML" in n.message for n in app._notifications))
 
 
-@pytest.mark.parametrize("keys", [("w",), ("c",), ("P",), ("P", "down", "down", "enter")])
+@pytest.mark.parametrize("keys", [("Q",), ("c",), ("P",), ("P", "down", "down", "enter")])
 async def test_a_terminal_that_becomes_tiny_and_large_again_is_no_trouble(
     runs: RunsPaths, study: list[RunPaths], library: Path, opened: Any, wait: Any, shown: Any, keys: Any
 ) -> None:

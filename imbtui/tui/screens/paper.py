@@ -128,7 +128,7 @@ class PaperScreen(ChartScreen):
         self.was_read()
         first, self._seen = self._seen is None, message
         table = self.query_one(VerdictTable)
-        table.show([_row(study) for study in message.report.studies])
+        table.show([_row(study) for study in message.report.by_interest])
         if first:
             table.select(_likeliest(message.report))
         self._show_study()

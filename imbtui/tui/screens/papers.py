@@ -50,11 +50,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("verdict", "verdict", 12, lambda r: r["verdict"]),
     Column("held", "held", 8, lambda r: r["held"], right=True),
     Column("runs", "runs", 0, lambda r: r["runs"], style="table--quiet", least=9),
-    Column("reported", "reported", 8, lambda r: r["reported"], right=True),
-    Column("measured", "measured", 15, lambda r: r["measured"], right=True),
-    Column("of", "of", 0, lambda r: r["of"], style="table--quiet", needs=150),
-    Column("last", "last run", 8, lambda r: r["last"], style="table--quiet", needs=110, right=True),
-    Column("gist", "claim", 0, lambda r: r["gist"], needs=110, fills=True),
+    Column("last", "last run", 8, lambda r: r["last"], style="table--quiet", needs=100, right=True),
+    # Numbers mean something beside what they are of; where there is no room, they stand below.
+    Column("reported", "reported", 8, lambda r: r["reported"], needs=170, right=True),
+    Column("measured", "measured", 15, lambda r: r["measured"], needs=170, right=True),
+    Column("of", "of", 0, lambda r: r["of"], style="table--quiet", needs=170),
+    Column("gist", "claim", 0, lambda r: r["gist"], fills=True),
 )
 
 
@@ -149,6 +150,8 @@ class Papers(Screen[None]):
             width = max(20, self.size.width - 6)
             report = self._reports.get(paper.slug)
             shown: list[Line] = [[(part, "strong")] for part in textwrap.wrap(paper.title, width)]
+            if report is not None:
+                shown += _headline(report, width)
             shown += [[(part, "text")] for part in textwrap.wrap(paper.claim, width)]
             if report is not None:
                 shown += _studies(report, width)
@@ -199,22 +202,48 @@ def _row(report: PaperReport) -> Row:
     }
 
 
+def _headline(report: PaperReport, width: int) -> list[Line]:
+    """Return the number that stands for a paper, beside what was measured, and what it is of."""
+    number = report.headline
+    if number is None:
+        return []
+    figures: Line = [
+        ("reported ", "quiet"),
+        (number.reported_text(), "text"),
+        ("   measured ", "quiet"),
+        (number.measured_text() if number.measured else "not yet", "good" if number.measured else "quiet"),
+    ]
+    of = number.of + ("" if number.verified else "   † from memory")
+    if sum(len(part) for part, _ in figures) + 3 + len(of) <= width:
+        return [[*figures, (f"   {of}", "quiet")]]
+    return [figures, [(of, "quiet")]]
+
+
 def _studies(report: PaperReport, width: int) -> list[Line]:
-    """Return each recipe with how far it is; where there is room, with its claims."""
-    lines: list[Line] = []
+    """Return each study that was submitted with its claims; then the recipes that can be run."""
     if not report.studies:
         return [[("", "text")], [("No recipe of it comes along yet.", "quiet")]]
-    for study in report.studies:
-        lines.append([("", "text")])
-        verdict = study.verdict if study.variant else ""
-        lines.append(
-            [
-                (study.name, "accent"),
-                (f"   {study.progress}", "quiet"),
-                (f"   {verdict}" if verdict else "", STYLES.get(verdict, "text")),
+    lines: list[Line] = []
+    waiting = [study for study in report.by_interest if not study.variant]
+    for study in report.by_interest:
+        if study.variant:
+            lines += [
+                [("", "text")],
+                [
+                    (study.name, "accent"),
+                    (f"   {study.progress}   ", "quiet"),
+                    (study.verdict, STYLES.get(study.verdict, "text")),
+                ],
+                *claim_lines(study, width),
             ]
-        )
-        lines += claim_lines(study, width)
+    if waiting:
+        name = max(len(study.name) for study in waiting) + 2
+        lines += [[("", "text")], [("Not run yet; r runs one", "quiet")]]
+        for study in waiting:
+            runs = "broken" if study.trouble else text.plural(study.asked, "run")
+            lines.append(
+                [(f"{study.name:<{name}}", "accent"), (f"{runs:<10}", "quiet"), (study.title, "text")]
+            )
     return lines
 
 
