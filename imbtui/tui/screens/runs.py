@@ -223,6 +223,7 @@ class Runs(Screen[None]):
     def on_runs_changed(self) -> None:
         self.query_one(Head).runs(self.app.live.rows)
         self._show_all()
+        self._follow()
 
     def on_progress_made(self, message: ProgressMade) -> None:
         self._table.update(message.rows)
@@ -283,16 +284,26 @@ class Runs(Screen[None]):
     @on(RunsTable.Highlighted)
     def _highlighted(self) -> None:
         self._show_selected(preview=False)
+        # A single key is answered at once; those of a held one when it rests.
         if self._resting is not None:
             self._resting.stop()
+        elif self._follow():
+            self._show_selected()
         self._resting = self.set_timer(READ_DELAY, self._rested)
 
     def _rested(self) -> None:
         """The cursor rests on a run: draw its preview and read what the listing does not hold."""
+        self._resting = None
         self._show_selected()
         self._read_selected()
-        if self._wanted.curves:
+        self._follow()
+
+    def _follow(self) -> bool:
+        """Have the curves read that the preview lacks, and return whether it has them all."""
+        complete = self._wanted.curves <= self.app.live.curves.keys()
+        if not complete:
             self.app.live.poke()
+        return complete
 
     def _show_selected(self, *, preview: bool = True) -> None:
         row, group = self._table.run, self._table.group
@@ -327,7 +338,8 @@ class Runs(Screen[None]):
     def on_notes_read(self, message: NotesRead) -> None:
         self._notes[message.run_id] = message.note
         self._knobs[message.run_id] = message.knobs
-        self._show_selected()
+        if message.note or message.knobs:
+            self._show_selected()
 
     @on(RunsTable.Opened)
     def _opened(self, event: RunsTable.Opened) -> None:
