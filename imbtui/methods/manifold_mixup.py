@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.engine.layers import Place, changing, chosen_places
 from imbtui.engine.method import Method
+from imbtui.engine.ranks import rank
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.mixup import draw_share, mixed_states
@@ -89,9 +89,8 @@ class ManifoldMixup(Method):
 
     def _partners(self, batch: Batch, t: Tick) -> Tensor:
         """Return a random permutation of this process's part of the batch, (N,)."""
-        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
         device = self.context.device
-        generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.step, rank))
+        generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.step, rank()))
         return torch.randperm(len(batch), generator=generator, device=device)
 
 

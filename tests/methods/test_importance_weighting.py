@@ -224,8 +224,7 @@ def test_the_network_of_weights_refuses_several_processes(
 ) -> None:
     from imbtui.methods import one_step
 
-    monkeypatch.setattr(one_step.dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(one_step.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(one_step, "world_size", lambda: 2)
     (run,) = make_runs("methods.one_step.ratio=network", toml=NOISY)
     assert "in a single process" in train(run)["reason"]
 
