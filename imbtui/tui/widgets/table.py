@@ -322,11 +322,12 @@ class Table(ScrollView, can_focus=True):
         left = width - MARK - sum(c.width for c in shown) - GAP * (len(shown) - 1)
         widths = {c.key: c.least for c in shown if not c.width}
         left -= sum(widths.values())
-        for column in shown:
-            if column.key in self._needed:
-                more = max(0, min(left, self._needed[column.key] - widths[column.key]))
-                widths[column.key] += more
-                left -= more
+        lack = {key: self._needed[key] - widths[key] for key in widths if key in self._needed}
+        # What needs little gets it; what needs much shares the rest, so that no column starves the others.
+        for served, key in enumerate(sorted(lack, key=lack.__getitem__)):
+            more = max(0, min(lack[key], left // (len(lack) - served)))
+            widths[key] += more
+            left -= more
         for column in shown:
             if column.fills:
                 widths[column.key] += left
