@@ -156,7 +156,9 @@ class Terminal:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
         """Start a program in the pane and return the id of its process."""
-        given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+        # As installed: no program compiles its files at every start.
+        settings = {"PYTHONDONTWRITEBYTECODE": "", **environment}
+        given = [part for name, value in settings.items() for part in ("-e", f"{name}={value}")]
         line = ["respawn-pane", "-k", "-c", str(folder), *given, "exec " + shlex.join(command)]
         self._ask(shlex.join(line))
         return int(self._ask("display-message -p '#{pane_pid}'")[0])

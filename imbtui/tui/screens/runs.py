@@ -10,6 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -46,6 +47,7 @@ KEY = ""
 TITLE = "Runs"
 
 WIDE, TALL = 132, 38  # cells from which there is room for the preview
+PATIENCE = 0.2  # seconds after which it is said that the runs are still being read
 READ_DELAY = 0.08  # seconds the cursor rests before the selected run's recipe is read
 
 
@@ -98,8 +100,6 @@ class Runs(Screen[None]):
     Runs #list.-empty > #empty { display: block; }
     Runs #list.-empty > RunsTable { height: 1; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]
     AUTO_FOCUS = "RunsTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -173,8 +173,11 @@ class Runs(Screen[None]):
         self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
+        self._waits = False
 
     def compose(self) -> ComposeResult:
+        # Told now it costs nothing; told after the first layout, a second one.
+        self.update_classes(self._room(self.app.size), update=False)
         yield Head("imbtui", _place(self.app.runs.root))
         yield Devices()
         yield self._line
@@ -196,20 +199,25 @@ class Runs(Screen[None]):
         if view.filter:
             self._line.show(text=view.filter)
             self._take_filter(view.filter)
+        self.set_timer(PATIENCE, self._wait)
 
-    def on_resize(self) -> None:
-        self._place_preview()
+    def _wait(self) -> None:
+        self._waits = True
+        if not self.app.live.listed:
+            self._show_all()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.update_classes(self._room(event.size), animate=False)
         self._show_devices()
 
-    def _place_preview(self) -> None:
-        """Show the preview where there is room for it, or as the user has said."""
-        room = self.size.width >= WIDE or self.size.height >= TALL
-        wanted = self.app.view.preview
-        self.set_class(room if wanted is None else wanted, "-preview")
+    def _room(self, size: Size) -> dict[str, bool]:
+        """Return the classes that say how to lay out: the preview shows where there is room, or as told."""
+        wide, tall, told = size.width >= WIDE, size.height >= TALL, self.app.view.preview
+        return {"-narrow": not wide, "-short": not tall, "-preview": wide or tall if told is None else told}
 
     def action_info(self) -> None:
         self.app.view.preview = not self.has_class("-preview")
-        self._place_preview()
+        self.update_classes(self._room(self.size), animate=False)
         self.call_after_refresh(self._show_selected)
         self.call_after_refresh(self.app.live.poke)
 
@@ -264,9 +272,9 @@ class Runs(Screen[None]):
         self._table.show(rows)
         if self._filter_text:
             self._line.say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
-        place = self.query_one("#list")
-        if place.has_class("-empty") is bool(rows):
-            place.set_class(not rows, "-empty")
+        empty, place = not rows and (live.listed or self._waits), self.query_one("#list")
+        if place.has_class("-empty") is not empty:
+            place.set_class(empty, "-empty")
             self.refresh_bindings()
         if not rows:
             self.query_one("#empty", Static).update(self._nothing())
