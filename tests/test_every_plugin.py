@@ -21,6 +21,8 @@ Train = Callable[..., dict[str, Any]]
 
 # A run that pruned the network below, of which its masks, rewound weights and last checkpoint are left.
 TICKETS = Path(__file__).parent / "fixtures" / "tickets"
+# Four images of random pixels at five severities.
+CORRUPTED = Path(__file__).parent / "fixtures" / "corrupted"
 # Values for options without a default; a plug-in whose options all have defaults needs no entry.
 REQUIRED: dict[str, str] = {
     "corruptions.long_tail": "{ratio = 10}",
@@ -33,6 +35,7 @@ REQUIRED: dict[str, str] = {
     "methods.dynamic_weights": "{start_epoch = 0}",
     "methods.one_step": '{ratio = "network"}',
     "probes.minimal_attack": "{steps = 3}",
+    "probes.common_corruptions": f"{{folder = '{CORRUPTED}', corruptions = ['gaussian_noise']}}",
 }
 # What a plug-in asks of the rest of the recipe.
 GAUSSIAN = ["dataset.name=gaussian_mixture"]
