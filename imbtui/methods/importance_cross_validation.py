@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import orjson
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from imbtui.engine.context import MethodContext
-from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._head import linear_head, solve_head
+from imbtui.methods._replicates import over_replicates
 from imbtui.numerics.importance_weights import (
     effective_sample_size,
     flattened_weights,
@@ -99,19 +98,11 @@ class ImportanceCrossValidation(Method):
             UserError: no other method gives weights.
             Stopped: the run was asked to stop.
         """
-        count = run.recipe.train.replicates
-        rows: list[dict[str, float]] = []
-        for number in range(count):
-            if run.stop_requested(Tick(STAGE, number, count, count)):
-                raise Stopped(STAGE)
-            part = run.assembly if count == 1 else run.replicate(number)
-            logs = self._choose(part)
-            found = run.scores(part, Tick(STAGE, 0, 1, 1))[0]
-            rows.append(logs | {k: v for k, v in found.items() if isinstance(v, float | int)})
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        run.note(STAGE, run.steps, {name: float(np.mean(values)) for name, values in columns.items()})
-        if count > 1:
-            run.keep("replicates.json", orjson.dumps(columns))
+
+        def measure(part: Assembly) -> dict[str, Any]:
+            return self._choose(part) | run.scores(part, Tick(STAGE, 0, 1, 1))[0]
+
+        over_replicates(run, STAGE, measure)
 
     @torch.no_grad()
     def _choose(self, part: Assembly) -> dict[str, float]:
