@@ -159,6 +159,7 @@ class Runs(Screen[None]):
     ]
     _OF_FILTER = frozenset({"keep_filter", "drop_filter"})
     _OF_RUNS = frozenset(b.action for b in BINDINGS if isinstance(b, Binding)) - _OF_FILTER
+    _WITHOUT_RUNS = frozenset({"back", "refresh", "undo"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -283,7 +284,7 @@ class Runs(Screen[None]):
     def _nothing(self) -> str:
         if not self.app.live.listed:
             return "[$text-muted]reading the runs …[/]"
-        if self._filter_text:
+        if self._filter_text and self.app.live.rows:
             return "No run matches the filter.\n\n[$text-muted]Esc clears it.[/]"
         return (
             "[b]No runs here yet.[/b]\n\n"
@@ -481,7 +482,9 @@ class Runs(Screen[None]):
     # What is done to runs
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While the filter is typed, only the keys that end it mean something."""
+        """Without runs there is nothing to act on; while a filter is typed, only keys that end it count."""
+        if action in self._OF_RUNS - self._WITHOUT_RUNS and self.app.live.listed and not self.app.live.rows:
+            return False
         if action in self._OF_FILTER or action in self._OF_RUNS:
             return self._line.typing is (action in self._OF_FILTER)
         return super().check_action(action, parameters)

@@ -19,10 +19,14 @@ def _always(binding: Binding) -> bool:
 
 
 def _rank(position: int, binding: Binding, home: bool) -> int:
-    """Return what comes first when room is short: at home the other screens, elsewhere what is done here."""
+    """Return what comes first when room is short: at home the other screens, elsewhere what is done here.
+
+    How a chart is drawn comes behind what is done with what it shows.
+    """
     if position == 0:
         return 0
-    return 1 if (binding.id or "").startswith("app.") is home else 2
+    kind = (binding.id or "").partition(".")[0]
+    return 1 if (kind == "app") is home and kind != "chart" else 2 if kind == "chart" else 3
 
 
 class KeyBar(Widget):
