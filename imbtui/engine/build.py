@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -185,12 +182,20 @@ def _batches(recipe: Recipe, data: PreparedData, examples: Examples, accelerator
         world=accelerator.num_processes,
     )
     dtype = torch.float64 if train.precision == "fp64" else torch.float32
-    make: Callable[..., Batches] = DeviceBatches
-    if examples.x.dtype.kind in "UO":  # file names
+    if examples.x.dtype.kind in "UO":
         from imbtui.engine.streaming import StreamingBatches
 
-        make = functools.partial(StreamingBatches, size=recipe.augmentation.image_size)
-    return make(
+        return StreamingBatches(
+            examples,
+            size=recipe.augmentation.image_size,
+            device=accelerator.device,
+            dtype=dtype,
+            augmentation=recipe.augmentation,
+            mean=data.mean,
+            std=data.std,
+            order=order,
+        )
+    return DeviceBatches(
         examples,
         device=accelerator.device,
         dtype=dtype,

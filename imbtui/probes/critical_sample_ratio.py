@@ -15,7 +15,7 @@ from imbtui.engine.tick import Tick
 from imbtui.numerics.critical_samples import critical_samples
 from imbtui.numerics.ensembles import joint_logits
 from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive
-from imbtui.probes._model import evaluating, over_split, require_examples
+from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.critical_sample_ratio"
 METRICS = ("{radii}",)
@@ -77,22 +77,20 @@ class CriticalSampleRatio(Probe):
         device = self.context.device
         generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.stage, t.step))
         size = radius / self.scale
-
-        def look(batch: Batch) -> tuple[Tensor]:
-            found = critical_samples(
+        critical: list[Tensor] = [
+            critical_samples(
                 lambda x: joint_logits(model(x)),
-                batch.x,
+                b.x,
                 radius=size,
                 step=self.step * size,
                 noise=self.noise * size,
                 iterations=self.iterations,
                 min_new=self.min_new,
                 generator=generator,
-            )
-            return (found.critical,)
-
-        (critical,) = over_split(self.context, self.chosen, look)
-        return float(critical.double().mean())
+            ).critical
+            for b in self.context.batches(self.chosen)
+        ]
+        return float(torch.cat(critical).double().mean())
 
 
 build = CriticalSampleRatio

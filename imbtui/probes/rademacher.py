@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
@@ -10,7 +11,7 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
-from imbtui.probes._model import evaluating, over_split
+from imbtui.probes._model import evaluating
 
 METRICS = ("complexity",)
 
@@ -36,9 +37,8 @@ class Rademacher(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the estimate."""
         with evaluating(objective) as model:
-            predicted, labels = over_split(
-                self.context, "train", lambda b: (predicted_classes(model(b.x)), b.y)
-            )
+            pairs = [(predicted_classes(model(b.x)), b.y) for b in self.context.batches("train")]
+        predicted, labels = (torch.cat(values) for values in zip(*pairs, strict=True))
         return {"complexity": float(sign_agreement(2 * predicted - 1, 2 * labels - 1))}
 
 

@@ -10,7 +10,8 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding
 from textual.strip import Strip
-from textual.widget import Widget
+
+from imbtui.tui.widgets.kept import Kept
 
 
 def _always(binding: Binding) -> bool:
@@ -19,17 +20,13 @@ def _always(binding: Binding) -> bool:
 
 
 def _rank(position: int, binding: Binding, home: bool) -> int:
-    """Return what comes first when room is short: at home the other screens, elsewhere what is done here.
-
-    How a chart is drawn comes behind what is done with what it shows.
-    """
+    """Return what comes first when room is short: at home the other screens, elsewhere what is done here."""
     if position == 0:
         return 0
-    kind = (binding.id or "").partition(".")[0]
-    return 1 if (kind == "app") is home and kind != "chart" else 2 if kind == "chart" else 3
+    return 1 if (binding.id or "").startswith("app.") is home else 2
 
 
-class KeyBar(Widget):
+class KeyBar(Kept):
     """Keys and what they do, made from the bindings in force; a click presses the key."""
 
     DEFAULT_CSS = """
@@ -44,7 +41,7 @@ class KeyBar(Widget):
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.repaint())
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -59,7 +56,7 @@ class KeyBar(Widget):
                 break
             kept.append(binding)
             used += self._width(binding)
-        plain = self.get_component_rich_style("key-bar--text")
+        plain = self.style_of("key-bar--text")
         segments = [Segment(" ", plain)]
         self._places = []
         position = 1
@@ -86,7 +83,7 @@ class KeyBar(Widget):
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
         key = self.app.get_key_display(binding)
         return [
-            Segment(key, self.get_component_rich_style("key-bar--key")),
+            Segment(key, self.style_of("key-bar--key")),
             Segment(f" {binding.description}  ", plain),
         ]
 
