@@ -47,7 +47,15 @@ if TYPE_CHECKING:
 KEY = ""
 TITLE = "Run"
 
-TABS = ("curves", "classes", "recipe", "log", "system", "probes")
+PANES: dict[str, type[Widget]] = {
+    "curves": CurvesPane,
+    "classes": ClassesPane,
+    "recipe": RecipePane,
+    "log": LogPane,
+    "system": SystemPane,
+    "probes": ProbesPane,
+}
+TABS = tuple(PANES)
 CONFUSION = "confusion.json"
 LOOK_AGAIN = 2.0  # seconds between looks at the artefacts while a tab shows them
 
@@ -124,6 +132,7 @@ class Run(Screen[None]):
         self._seen = ("", 0, False)
         self._reading = False
         self._tab = TABS[0]
+        self._artefacts: list[Artefact] = []
         self._contents: dict[str, tuple[int, Content]] = {}
         self._wanted: set[str] = {CONFUSION}
 
@@ -131,23 +140,16 @@ class Run(Screen[None]):
         yield Head(printable(self.run_id))
         yield Static(id="status", markup=False)
         yield TabBar([tab.capitalize() for tab in TABS])
+        live = self.app.live
         with ContentSwitcher(id="panes", initial="curves"):
             with Container(id="curves"):
-                yield CurvesPane()
-            with Container(id="classes"):
-                yield ClassesPane()
-            with Container(id="recipe"):
-                yield RecipePane()
-            with Container(id="log"):
-                yield LogPane()
-            with Container(id="system"):
-                yield SystemPane()
-            with Container(id="probes"):
-                yield ProbesPane()
+                yield CurvesPane(live.curves.get(self.run_id), complete=self.run_id in live.complete)
+            for tab in TABS[1:]:  # filled when they are opened: all at once would take as long as four curves
+                yield Container(id=tab)
         yield KeyBar()
 
     def on_mount(self) -> None:
-        self._panes[0].focus()
+        self.set_focus(self.query_one(CurvesPane))
         self._read_folder()
         self._show_row()
         self._show_curves()
@@ -190,11 +192,13 @@ class Run(Screen[None]):
 
     def on_log_grew(self, message: LogGrew) -> None:
         if message.run_id == self.run_id:
-            self.query_one(LogPane).show(message.lines)
+            for pane in self.query(LogPane):
+                pane.show(message.lines)
 
     def on_system_grew(self, message: SystemGrew) -> None:
         if message.run_id == self.run_id:
-            self.query_one(SystemPane).show(message.curves, complete=True)
+            for pane in self.query(SystemPane):
+                pane.show(message.curves, complete=True)
 
     def _show_row(self) -> None:
         row = self._row
@@ -223,8 +227,10 @@ class Run(Screen[None]):
         live = self.app.live
         curves = live.curves.get(self.run_id)
         self.query_one("#curves CurvesPane", CurvesPane).show(curves, complete=self.run_id in live.complete)
-        self.query_one(ProbesPane).show(curves)
-        self.query_one(ClassesPane).show_run(curves, self._read.counts, self._read.shots)
+        for probes in self.query(ProbesPane):
+            probes.show(curves)
+        for classes in self.query(ClassesPane):
+            classes.show_run(curves, self._read.counts, self._read.shots)
 
     # Its folder
 
@@ -236,9 +242,13 @@ class Run(Screen[None]):
 
     def on_folder_read(self, message: FolderRead) -> None:
         self._read = message.read
-        read = message.read
-        self.query_one(RecipePane).show_recipe(read.source, read.overrides, read.origins)
+        self._show_recipe()
         self._show_curves()
+
+    def _show_recipe(self) -> None:
+        read = self._read
+        for pane in self.query(RecipePane):
+            pane.show_recipe(read.source, read.overrides, read.origins)
 
     # Its artefacts
 
@@ -259,10 +269,15 @@ class Run(Screen[None]):
         self.post_message(ArtefactsRead(found, new))
 
     def on_artefacts_read(self, message: ArtefactsRead) -> None:
+        self._artefacts = message.artefacts
         self._contents |= message.contents
-        if CONFUSION in message.contents:
-            self.query_one(ClassesPane).show_confusion(message.contents[CONFUSION][1])
-        self.query_one(ProbesPane).show_artefacts(message.artefacts, message.contents)
+        self._show_artefacts(message.contents)
+
+    def _show_artefacts(self, contents: dict[str, tuple[int, Content]]) -> None:
+        for classes in self.query(ClassesPane) if CONFUSION in contents else ():
+            classes.show_confusion(contents[CONFUSION][1])
+        for probes in self.query(ProbesPane):
+            probes.show_artefacts(self._artefacts, contents)
 
     @on(ProbesPane.Wanted)
     def _content_wanted(self, event: ProbesPane.Wanted) -> None:
@@ -272,27 +287,33 @@ class Run(Screen[None]):
 
     # Tabs
 
-    @property
-    def _panes(self) -> list[Widget]:
-        return [self.query_one(f"#{tab}").children[0] for tab in TABS]
+    async def _pane(self, tab: str) -> Widget:
+        """Return the pane of a tab; it is made when the tab is opened for the first time."""
+        place = self.query_one(f"#{tab}", Container)
+        if not place.children:
+            await place.mount(PANES[tab]())
+            self._show_curves()
+            self._show_recipe()
+            self._show_artefacts(self._contents)
+        return place.children[0]
 
-    def action_tab(self, number: int) -> None:
+    async def action_tab(self, number: int) -> None:
+        pane = await self._pane(TABS[number])
         self._tab = TABS[number]
         self.query_one("#panes", ContentSwitcher).current = self._tab
         self.query_one(TabBar).activate(number)
-        pane = self._panes[number]
         inside = (widget for widget in pane.query(Widget) if widget.focusable and widget.display)
         # At once: what is pressed next is for this tab.
         self.set_focus(pane if pane.can_focus else next(inside, pane))
         self._look_at_artefacts()
         self.app.live.poke()
 
-    def action_next(self, by: int) -> None:
-        self.action_tab((TABS.index(self._tab) + by) % len(TABS))
+    async def action_next(self, by: int) -> None:
+        await self.action_tab((TABS.index(self._tab) + by) % len(TABS))
 
     @on(TabBar.Chosen)
-    def _chosen(self, event: TabBar.Chosen) -> None:
-        self.action_tab(event.number)
+    async def _chosen(self, event: TabBar.Chosen) -> None:
+        await self.action_tab(event.number)
 
     # What is done to it
 

@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
+from textual.geometry import Size
 
 from imbtui.text import plural
 from imbtui.tui import sheet
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
 
 CHART_WIDTH = 64
-MOST = 9
+MOST_BESIDE, MOST_BELOW = 3, 3
 NEAREST = 8  # points that the narrowest zoom still holds
 _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
 class CurvesPane(Grid, can_focus=True):
-    """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same."""
+    """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same.
+
+    Args:
+        curves, complete: see `show`.
+    """
 
     app: ImbtuiApp
     TITLE = "Curves"
@@ -79,10 +84,9 @@ class CurvesPane(Grid, can_focus=True):
         Binding("w", "write", "copy", show=False, id="curves.write", tooltip="Copy the shown curves as CSV."),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, curves: Curves | None = None, *, complete: bool = False) -> None:
         super().__init__()
-        self._curves: Curves | None = None
-        self._complete = False
+        self._curves, self._complete = curves, complete
         self._first = 0
         self._shown = 1
         self._zoom: tuple[float, float] | None = None
@@ -90,16 +94,29 @@ class CurvesPane(Grid, can_focus=True):
         self._smoother = Smoother()
 
     def compose(self) -> ComposeResult:
-        for number in range(MOST):
+        self._fit(self.app.size)
+        for number in range(max(1, len(self._on_screen()))):
             yield Plot(id=f"chart-{number}")
 
     def on_resize(self, event: events.Resize) -> None:
-        columns = max(1, min(3, event.size.width // CHART_WIDTH))
-        rows = max(1, min(3, event.size.height // self.CHART_HEIGHT))
+        self._fit(event.size)
+        self._draw()
+
+    def _fit(self, size: Size) -> None:
+        """Lay out as many charts as there is room for."""
+        columns = max(1, min(MOST_BESIDE, size.width // CHART_WIDTH))
+        rows = max(1, min(MOST_BELOW, size.height // self.CHART_HEIGHT))
         self.styles.grid_size_columns = columns
         self.styles.grid_size_rows = rows
         self._shown = columns * rows
-        self._draw()
+
+    def _plots(self, count: int) -> list[Plot]:
+        """Return the charts there are. At least so many: each costs time, so that none is made in advance."""
+        plots = list(self.query(Plot))
+        new = [Plot(id=f"chart-{number}") for number in range(len(plots), count)]
+        if new:
+            self.mount(*new)
+        return [*plots, *new]
 
     def show(self, curves: Curves | None, *, complete: bool) -> None:
         """Show a run's metrics.
@@ -267,7 +284,7 @@ class CurvesPane(Grid, can_focus=True):
         shown, series = self._on_screen(), self._series()
         count = len(self._families)
         unit = _UNITS.get(self._axis) or (time_unit(self._curves)[1] if self._curves else "")
-        for number, plot in enumerate(self.query(Plot)):
+        for number, plot in enumerate(self._plots(len(shown))):
             plot.set_class(number >= max(1, len(shown)), "-hidden")
             if number >= len(shown):
                 plot.draw("reading …" if not self._complete else self.EMPTY, (), empty="")
