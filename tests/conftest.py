@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from imbtui import folders
+from imbtui import folders, store
 from imbtui.paths import RunPaths, RunsPaths
 
 REPOSITORY = Path(__file__).parent.parent
@@ -128,6 +129,45 @@ def train() -> Train:
         return json.loads(run.result.read_text())
 
     return run_it
+
+
+TWO_RANKS = """
+import sys, torch, torch.distributed as dist
+from imbtui.engine import __main__ as trainer
+from imbtui.engine.run import Run
+
+finish = Run.finish_stage
+def compare(self, stage, t, objective):
+    for name, value in objective.state_dict().items():
+        if torch.is_tensor(value):
+            both = [torch.empty_like(value) for _ in range(2)]
+            dist.all_gather(both, value.contiguous())
+            assert torch.equal(*both), f"ranks differ in {name}"
+    finish(self, stage, t, objective)
+Run.finish_stage = compare
+sys.exit(trainer.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def train_on_two_ranks() -> Callable[..., None]:
+    """Train runs in one launch of two CPU processes, whose weights must be equal to the bit at each end."""
+
+    def run_them(*runs: RunPaths) -> None:
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--no-python"]
+        done = subprocess.run(
+            [sys.executable, *launch, sys.executable, "-c", TWO_RANKS, *(str(run.root) for run in runs)],
+            env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode()[-3000:]
+        for run in runs:
+            assert store.read(run).state == "finished"
+            assert json.loads(run.env.read_text())["processes"] == 2
+
+    return run_them
 
 
 class Disk:

@@ -21,6 +21,8 @@ Train = Callable[..., dict[str, Any]]
 
 # A run that pruned the network below, of which its masks, rewound weights and last checkpoint are left.
 TICKETS = Path(__file__).parent / "fixtures" / "tickets"
+# Four images of random pixels at five severities.
+CORRUPTED = Path(__file__).parent / "fixtures" / "corrupted"
 # Values for options without a default; a plug-in whose options all have defaults needs no entry.
 REQUIRED: dict[str, str] = {
     "corruptions.long_tail": "{ratio = 10}",
@@ -33,6 +35,7 @@ REQUIRED: dict[str, str] = {
     "methods.dynamic_weights": "{start_epoch = 0}",
     "methods.one_step": '{ratio = "network"}',
     "probes.minimal_attack": "{steps = 3}",
+    "probes.common_corruptions": f"{{folder = '{CORRUPTED}', corruptions = ['gaussian_noise']}}",
 }
 # What a plug-in asks of the rest of the recipe.
 GAUSSIAN = ["dataset.name=gaussian_mixture"]
@@ -58,6 +61,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "gaussian_errors": [*GAUSSIAN, "model.name=linear"],
     "balanced_svm": GAUSSIAN,
     "mechanism_transfer": REGRESSION,
+    "importance_cross_validation": ["methods.static_weights=true"],
     "preact_resnet": ["model.width=8"],
     "wide_resnet": ["model.widen=1"],
     "token_mlp": TOKENS,
@@ -71,8 +75,6 @@ REFUSED = {
     ("random_features", "diversity"): "List diversity first",
     ("ensemble", "diversity"): "List diversity first",
     ("diversity", "ensemble"): "List ensemble first",
-    ("diversity", "least_squares"): "no method that changes the head",
-    ("least_squares", "diversity"): "no method that changes the head",
     ("random_features", "sngp"): "no hidden layer",
     ("random_features", "mc_dropout"): "no dropout",
     ("sngp", "ensemble"): "List ensemble first",
@@ -84,12 +86,11 @@ REFUSED = {
     ("mc_dropout", "ensemble"): "List ensemble first",
     ("sngp", "diversity"): "List diversity first",
     ("mc_dropout", "diversity"): "List diversity first",
-    ("sngp", "least_squares"): "no method that changes the head",
-    ("least_squares", "sngp"): "no method that changes the head",
-    ("mc_dropout", "least_squares"): "no method that changes the head",
-    ("least_squares", "mc_dropout"): "no method that changes the head",
-    ("ensemble", "least_squares"): "no method that changes the head",
-    ("least_squares", "ensemble"): "no method that changes the head",
+} | {
+    pair: "no method that changes the head"
+    for solver in ("least_squares", "importance_cross_validation")
+    for other in ("diversity", "sngp", "mc_dropout", "ensemble")
+    for pair in ((solver, other), (other, solver))
 }
 TOML = """
 title = "three steps"
@@ -201,7 +202,8 @@ def test_every_pair_of_methods(make_runs: MakeRuns, train: Train, pair: tuple[st
             with pytest.raises(UserError, match="is for classification"):
                 make_runs(*assignments, toml=TOML)
             return
-    trains_and_restarts(make_runs, train, *assignments)
+    needed = [a for name in pair for a in SURROUNDINGS.get(name, []) if a.startswith("methods.")]
+    trains_and_restarts(make_runs, train, *assignments, *needed)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])

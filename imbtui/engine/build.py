@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -182,20 +185,12 @@ def _batches(recipe: Recipe, data: PreparedData, examples: Examples, accelerator
         world=accelerator.num_processes,
     )
     dtype = torch.float64 if train.precision == "fp64" else torch.float32
-    if examples.x.dtype.kind in "UO":
+    make: Callable[..., Batches] = DeviceBatches
+    if examples.x.dtype.kind in "UO":  # file names
         from imbtui.engine.streaming import StreamingBatches
 
-        return StreamingBatches(
-            examples,
-            size=recipe.augmentation.image_size,
-            device=accelerator.device,
-            dtype=dtype,
-            augmentation=recipe.augmentation,
-            mean=data.mean,
-            std=data.std,
-            order=order,
-        )
-    return DeviceBatches(
+        make = functools.partial(StreamingBatches, size=recipe.augmentation.image_size)
+    return make(
         examples,
         device=accelerator.device,
         dtype=dtype,

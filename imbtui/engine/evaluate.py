@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Batches
 from imbtui.engine.objective import Objective
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.numerics.classification import ClassificationMetrics
 from imbtui.numerics.corrupted_accuracy import CorruptedAccuracy
@@ -51,9 +51,7 @@ def evaluate(
         loss_sum[1] += len(losses)
         scores.update(logits, batch)
     objective.train()
-    if dist.is_available() and dist.is_initialized():
-        for total in (loss_sum, *scores.sums()):
-            dist.all_reduce(total)
+    sum_over_ranks(loss_sum, *scores.sums())
     loss, count = loss_sum.tolist()
     return {"loss": loss / count, **scores.compute()}, scores.confusion
 

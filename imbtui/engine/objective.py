@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Method
+from imbtui.engine.ranks import sum_over_ranks, world_size
 from imbtui.engine.tick import Tick
 
 
@@ -116,8 +116,8 @@ def reduce_losses(losses: Tensor, weights: Tensor | None, normalise: str) -> Ten
     """
     weighted = losses if weights is None else losses * weights
     if normalise == "sum":
-        return weighted.sum() * _world()
-    if _world() == 1:
+        return weighted.sum() * world_size()
+    if world_size() == 1:
         if weights is None or normalise == "batch":
             return weighted.mean()
         return weighted.sum() / weights.sum()
@@ -127,9 +127,5 @@ def reduce_losses(losses: Tensor, weights: Tensor | None, normalise: str) -> Ten
         else weights.sum().detach()
     )
     total = mass.clone()
-    dist.all_reduce(total)
-    return weighted.sum() * _world() / total
-
-
-def _world() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    sum_over_ranks(total)
+    return weighted.sum() * world_size() / total

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from accelerate import Accelerator
 from torch import nn
 
@@ -24,6 +23,7 @@ from imbtui.engine.fit import fit
 from imbtui.engine.log import MetricsLog, row_position
 from imbtui.engine.method import Method, Probe
 from imbtui.engine.objective import Objective
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.seeding import reseed, seed_of
 from imbtui.engine.tick import Tick
 from imbtui.metrics import lower_is_better, read_rows
@@ -327,7 +327,7 @@ class Run:
         if t.step % STOP_CHECK_STEPS:
             return False
         asked = torch.tensor(len(self._stop_flag), device=self.context.device)
-        dist.all_reduce(asked)
+        sum_over_ranks(asked)
         return bool(asked.item())
 
     def load_finished(self, stage: str, objective: Objective) -> bool:

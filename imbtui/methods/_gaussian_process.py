@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.objective import full_precision
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.numerics.gaussian_process import (
     class_precisions,
     factor_of,
@@ -121,8 +121,7 @@ class GaussianProcessHead(nn.Module):
     def end_fit(self) -> None:
         """Take the sum over all processes as the precision, which is then that of the present weights."""
         assert self._sum is not None
-        if _several():
-            dist.all_reduce(self._sum)
+        sum_over_ranks(self._sum)
         self.precision.copy_(self._sum)
         self.fitted.fill_(1)
         self._sum = self._factor = None
@@ -141,9 +140,7 @@ class GaussianProcessHead(nn.Module):
             self.fitted.zero_()
             return
         total, count = feature_precision(phi), phi.new_full((), len(phi), dtype=torch.float64)
-        if _several():
-            dist.all_reduce(total)
-            dist.all_reduce(count)
+        sum_over_ranks(total, count)
         self.precision.copy_(moving_precision(self.precision, total, count, self.momentum))
         self.fitted.fill_(1)
 
@@ -156,7 +153,3 @@ class GaussianProcessHead(nn.Module):
 def _forget_factor(head: nn.Module, keys: Any) -> None:
     assert isinstance(head, GaussianProcessHead)
     head._factor = None
-
-
-def _several() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1

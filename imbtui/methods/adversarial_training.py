@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from imbtui.engine.batch import Batch, joined
@@ -16,6 +15,7 @@ from imbtui.engine.context import MethodContext
 from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.pixels import from_pixels, require_pixels
+from imbtui.engine.ranks import rank
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -117,8 +117,7 @@ class AdversarialTraining(Method):
     def _attacked(self, batch: Batch, t: Tick) -> Tensor:
         """Return the inputs of the batch under attack."""
         model, device = self.context.model, self.context.device
-        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-        seed = seed_of(self.context.seed, WHERE, t.stage, t.step, rank)
+        seed = seed_of(self.context.seed, WHERE, t.stage, t.step, rank())
         generator = torch.Generator(device).manual_seed(seed)
         pixels, logits_of = self.scale.pixels(batch.x), from_pixels(model, self.scale)
         with evaluation_mode(model):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
 from imbtui.engine.context import MethodContext
 from imbtui.engine.method import Method
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.transition import anchors, estimate_transition, overfiltered_classes, row_l1_error
@@ -150,8 +150,7 @@ class EstimateTransition(Method):
             for batch in context.batches(split):
                 probabilities = run.objective.model(batch.x).double().softmax(-1)
                 part[batch.index] = probabilities.mean(0) if probabilities.dim() == 3 else probabilities
-            if dist.is_available() and dist.is_initialized():
-                dist.all_reduce(part)
+            sum_over_ranks(part)
             parts.append(part.cpu().numpy())
         run.objective.train()
         return np.concatenate(parts)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.engine.method import Method
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import NonNegative, Positive
@@ -78,8 +78,7 @@ class GroupDRO(Method):
         assert group is not None
         member = F.one_hot(group, len(self.q)).double()  # a product adds in a fixed order, unlike a scatter
         sums = torch.stack([losses.detach().double() @ member, member.sum(0)])
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums)
+        sum_over_ranks(sums)
         totals, counts = sums
         if self.training:
             means = totals / counts.clamp_min(1)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import orjson
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.tick import Tick
 from imbtui.methods._head import solve_head
+from imbtui.methods._replicates import over_replicates
 from imbtui.numerics.importance_weights import effective_sample_size
 from imbtui.option_types import Count
 
@@ -58,19 +56,11 @@ class LeastSquares(Method):
             UserError: the model has no linear head.
             Stopped: the run was asked to stop.
         """
-        count = run.recipe.train.replicates
-        rows: list[dict[str, float]] = []
-        for number in range(count):
-            if run.stop_requested(Tick(STAGE, number, count, count)):
-                raise Stopped(STAGE)
-            part = run.assembly if count == 1 else run.replicate(number)
-            rows.append(self._solve(part) | _scalars(run.scores(part, Tick(STAGE, 0, 1, 1))[0]))
-        columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-        run.note(STAGE, run.steps, {name: float(values.mean()) for name, values in columns.items()})
-        if count > 1:
-            run.keep(
-                "replicates.json", orjson.dumps({name: values.tolist() for name, values in columns.items()})
-            )
+
+        def measure(part: Assembly) -> dict[str, Any]:
+            return self._solve(part) | run.scores(part, Tick(STAGE, 0, 1, 1))[0]
+
+        over_replicates(run, STAGE, measure)
 
     @torch.no_grad()
     def _solve(self, part: Assembly) -> dict[str, float]:
@@ -95,10 +85,6 @@ class LeastSquares(Method):
         if weights is not None:
             logs["least_squares/effective_sample_size"] = float(effective_sample_size(weights))
         return logs
-
-
-def _scalars(row: dict[str, object]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if isinstance(value, float | int)}
 
 
 build = LeastSquares

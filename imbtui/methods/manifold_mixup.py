@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.engine.layers import Place, changing, chosen_places
 from imbtui.engine.method import Method
+from imbtui.engine.ranks import rank
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.mixup import draw_share, mixed_states
@@ -43,6 +43,8 @@ class ManifoldMixup(Method):
             blocks, or else layers.
         alpha: of the Beta distribution; 0 mixes nothing. The paper has 2 for hidden layers on CIFAR, 6 with
             all layers, 1 for inputs.
+        block_gradient: layers in front of the mixed one learn nothing from the step; most of the gain is
+            lost, which the paper shows by it.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class ManifoldMixup(Method):
         *,
         layers: list[str] = [],  # noqa: B006  a recipe's default; never changed
         alpha: NonNegative = 2.0,
+        block_gradient: bool = False,
     ) -> None:
         super().__init__()
         self.layers = layers
         self.alpha = alpha
+        self.block_gradient = block_gradient
         self._places: dict[str, list[Place]] = {}
 
     def setup(self, context: MethodContext) -> None:
@@ -76,7 +80,7 @@ class ManifoldMixup(Method):
         mixed = replace(batch, terms=((batch, share), (batch.take(partners), 1 - share)))
 
         def change(states: Tensor) -> Tensor:
-            return mixed_states(states, partners, share)
+            return mixed_states(states, partners, share, blocked=self.block_gradient)
 
         with changing(self._places[layer], change, only_training=True):
             yield mixed
@@ -89,9 +93,8 @@ class ManifoldMixup(Method):
 
     def _partners(self, batch: Batch, t: Tick) -> Tensor:
         """Return a random permutation of this process's part of the batch, (N,)."""
-        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
         device = self.context.device
-        generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.step, rank))
+        generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.step, rank()))
         return torch.randperm(len(batch), generator=generator, device=device)
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
 import torch
 from numpy.typing import NDArray
 
 from imbtui.engine.context import MethodContext
 from imbtui.engine.examples import Examples
-from imbtui.engine.fit import Stopped
 from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.methods._head import solve_head
+from imbtui.methods._replicates import over_replicates
 from imbtui.numerics.mechanism import LinearMechanism, coordinate_combinations, inside_support
 from imbtui.option_types import Count
 
@@ -83,17 +82,7 @@ class MechanismTransfer(Method):
             UserError: the model has no linear head, or no point is kept.
             Stopped: the run was asked to stop.
         """
-        count = run.recipe.train.replicates
-        rows: list[dict[str, float]] = []
-        for number in range(count):
-            if run.stop_requested(Tick(STAGE, number, count, count)):
-                raise Stopped(STAGE)
-            part = run.assembly if count == 1 else run.replicate(number)
-            rows.append(self._transfer(run, part))
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        run.note(STAGE, run.steps, {name: float(np.mean(values)) for name, values in columns.items()})
-        if count > 1:
-            run.keep("replicates.json", orjson.dumps(columns))
+        over_replicates(run, STAGE, lambda part: self._transfer(run, part))
 
     def _transfer(self, run: Run, part: Assembly) -> dict[str, float]:
         context = part.context

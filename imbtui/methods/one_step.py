@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
+from imbtui.engine.ranks import world_size
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -92,7 +92,7 @@ class OneStep(Method):
         if self.ratio == "kernel":
             self._choose_kernel(context, test)
             return
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        if world_size() > 1:
             raise UserError(
                 "one_step trains its network of weights in a single process",
                 where="launch.processes",

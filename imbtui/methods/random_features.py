@@ -51,8 +51,8 @@ class RandomFeatures(Method):
         """Solve, evaluate and log."""
         if run.load_finished(STAGE, run.objective):
             return
-        batches = list(run.context.batches("train"))
-        error = self.solution.solve(torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches]))
+        train = run.context.whole("train")
+        error = self.solution.solve(train.x, train.y)
         end = Tick(STAGE, run.steps - 1, run.steps_per_epoch, run.steps)
         values = {"norm": float(self.solution.weights.norm()), "squared_error": error}
         run.evaluate(end, {f"random_features/{name}": value for name, value in values.items()})

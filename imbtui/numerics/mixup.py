@@ -13,14 +13,18 @@ def draw_share(alpha: float, rng: np.random.Generator) -> float:
     return float(rng.beta(alpha, alpha)) if alpha > 0 else 1.0
 
 
-def mixed_states(states: Tensor, partners: Tensor, share: float) -> Tensor:
+def mixed_states(states: Tensor, partners: Tensor, share: float, *, blocked: bool = False) -> Tensor:
     """Return lam h + (1 - lam) h[perm] (verma2019 §Algorithm 2); gradients reach both.
 
     Args:
         states: h, (N, ...).
         partners: perm, a position of the batch for each example, (N,) int64.
         share: lam.
+        blocked: gradients of what follows are zero in h (verma2019 §Algorithm 5, the ablation).
     """
+    if blocked:
+        # Zero and not absent: several processes wait for a gradient of every parameter.
+        states = states.detach() + 0 * states
     return share * states + (1 - share) * states[partners]
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from imbtui.engine.batch import Batch, joined
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.heads import CosineHead
 from imbtui.engine.modes import evaluation_mode
+from imbtui.engine.ranks import gathered, world_size
 from imbtui.errors import UserError, did_you_mean
 
 AT_ONCE = 256
@@ -68,9 +69,23 @@ def logits_and_variance(model: nn.Module, x: Tensor) -> tuple[Tensor, Tensor | N
     return logits, torch.stack(variances).mean(0) if variances else None
 
 
-def is_main() -> bool:
-    """Whether this process is rank 0, whose measurements are the ones that are logged."""
-    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0
+def over_split(
+    context: ProbeContext, split: str, look: Callable[[Batch], tuple[Tensor, ...]]
+) -> tuple[Tensor, ...]:
+    """Return what `look` says of every example of a split, in its order, on every process.
+
+    The processes share the work.
+
+    Args:
+        split: a split, or further examples of the data set.
+        look: maps a batch of N examples to tensors (N, ...).
+    """
+    parts = [(batch.index, *look(batch)) for batch in context.batches(split)]
+    if world_size() > 1:
+        parts = gathered([tuple(column.cpu() for column in part) for part in parts])
+        parts.sort(key=lambda part: int(part[0][0]))
+    _, *columns = (torch.cat(column).to(context.device) for column in zip(*parts, strict=True))
+    return tuple(columns)
 
 
 def require_examples(context: ProbeContext, name: str, *, where: str, hint: str = "") -> None:
@@ -99,7 +114,7 @@ def require_members(context: ProbeContext, split: str, *, where: str, hint: str)
     """
     training = context.model.training
     with torch.no_grad():
-        logits = context.model.eval()(next(iter(context.batches(split))).x)
+        logits = context.model.eval()(first_examples(context, split, 1)[0])
     context.model.train(training)
     if logits.dim() != 3:
         raise UserError("the model has no members", where=where, hint=hint)
@@ -107,8 +122,9 @@ def require_members(context: ProbeContext, split: str, *, where: str, hint: str)
 
 def first_examples(context: ProbeContext, name: str, limit: int) -> tuple[Tensor, Tensor]:
     """Return inputs and labels of the first examples of a split, at most `limit`; alike on every process."""
-    whole = context.whole(name)
-    return whole.x[:limit].clone(), whole.y[:limit].clone()
+    examples = context.examples[name]
+    first = joined(list(context.batches_of(examples.take(np.arange(min(limit, len(examples)))))))
+    return first.x, first.y
 
 
 def require_linear(context: ProbeContext, *, where: str) -> None:
@@ -140,9 +156,8 @@ def separator(model: nn.Module) -> tuple[NDArray[np.float64], float]:
 
 def training_points(context: ProbeContext) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the training inputs, flattened (N, D), and their labels as signs, (N,)."""
-    batches = list(context.batches("train"))
-    x = torch.cat([batch.x.flatten(1) for batch in batches]).double().cpu().numpy()
-    return x, 2.0 * torch.cat([batch.y for batch in batches]).double().cpu().numpy() - 1
+    whole = context.whole("train")
+    return whole.x.flatten(1).double().cpu().numpy(), 2.0 * whole.y.double().cpu().numpy() - 1
 
 
 def head_and_tail(class_counts: Tensor, ends: int) -> tuple[list[int], list[int]]:

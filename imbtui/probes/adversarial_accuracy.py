@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
 from imbtui.engine.pixels import from_pixels, require_pixels
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
@@ -80,8 +80,7 @@ class AdversarialAccuracy(Probe):
         with evaluating(objective) as model:
             for b in self.context.batches(self.split):
                 hits += self._hits(model, b, t)
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(hits)
+        sum_over_ranks(hits)
         count, *correct = hits.tolist()
         return {name: value / count for name, value in zip(names, correct, strict=True)}
 

@@ -17,12 +17,13 @@ from imbtui.engine.heads import CosineHead
 from imbtui.engine.log import row_position
 from imbtui.engine.method import Probe
 from imbtui.engine.neighbours import find_run, load_network
+from imbtui.engine.ranks import is_main
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError, did_you_mean
 from imbtui.numerics.cka import FEWEST, aligned, hsic, hsic_unbiased, linear_gram, rbf_gram
 from imbtui.option_types import Count, Positive
-from imbtui.probes._model import evaluating, is_main, require_examples
+from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.cka"
 MATRIX, ACTIVATIONS = "cka.json", "activations.safetensors"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.class_separation import class_separation, direction_sums, mean_distances
@@ -61,9 +61,7 @@ class ClassSeparation(Probe):
             if sums is None:  # another process has all examples
                 width = features_and_logits(model, batch.x[:1])[0].shape[1]
                 sums = counts.new_zeros(len(counts), width)
-        if dist.is_available() and dist.is_initialized():
-            for total in (sums, counts):
-                dist.all_reduce(total)
+        sum_over_ranks(sums, counts)
         within, total_distance = mean_distances(sums, counts)
         values: dict[str, float | list[float]] = {
             "r2": class_separation(sums, counts),

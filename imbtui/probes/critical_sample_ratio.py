@@ -15,7 +15,7 @@ from imbtui.engine.tick import Tick
 from imbtui.numerics.critical_samples import critical_samples
 from imbtui.numerics.ensembles import joint_logits
 from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, over_split, require_examples
 
 WHERE = "probes.critical_sample_ratio"
 METRICS = ("{radii}",)
@@ -77,20 +77,22 @@ class CriticalSampleRatio(Probe):
         device = self.context.device
         generator = torch.Generator(device).manual_seed(seed_of(self.context.seed, WHERE, t.stage, t.step))
         size = radius / self.scale
-        critical: list[Tensor] = [
-            critical_samples(
+
+        def look(batch: Batch) -> tuple[Tensor]:
+            found = critical_samples(
                 lambda x: joint_logits(model(x)),
-                b.x,
+                batch.x,
                 radius=size,
                 step=self.step * size,
                 noise=self.noise * size,
                 iterations=self.iterations,
                 min_new=self.min_new,
                 generator=generator,
-            ).critical
-            for b in self.context.batches(self.chosen)
-        ]
-        return float(torch.cat(critical).double().mean())
+            )
+            return (found.critical,)
+
+        (critical,) = over_split(self.context, self.chosen, look)
+        return float(critical.double().mean())
 
 
 build = CriticalSampleRatio

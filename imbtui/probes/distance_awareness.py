@@ -9,10 +9,11 @@ from torch import nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ood import class_probabilities, doubt, nearest_distances
-from imbtui.probes._model import evaluating, is_main, logits_and_variance, require_examples
+from imbtui.probes._model import evaluating, logits_and_variance, require_examples
 
 METRICS = ("doubt", "variance")
 

@@ -10,7 +10,7 @@ from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
-from imbtui.probes._model import evaluating
+from imbtui.probes._model import evaluating, first_examples
 
 METRICS = ("*",)
 
@@ -30,7 +30,7 @@ class FeatureChange(Probe):
 
     def setup(self, context: ProbeContext) -> None:
         """Take the examples."""
-        self.x = next(iter(context.batches("train"))).x[: self.examples]
+        self.x, _ = first_examples(context, "train", self.examples)
 
     def prepare(self, objective: nn.Module, batch: Batch, t: Tick) -> None:
         """Remember the outputs."""

@@ -13,7 +13,7 @@ from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.feature_deviation import controlled_deviation, feature_deviation, spearman
 from imbtui.option_types import Count
-from imbtui.probes._model import evaluating, features_and_logits, head_and_tail, head_of
+from imbtui.probes._model import evaluating, features_and_logits, head_and_tail, head_of, over_split
 
 METRICS = ("deviation", "controlled", "spearman", "head", "tail", "controlled_head", "controlled_tail")
 
@@ -75,8 +75,10 @@ class FeatureDeviation(Probe):
         }
 
     def _features(self, model: nn.Module, split: str) -> tuple[Tensor, Tensor]:
-        batches = [(features_and_logits(model, b.x)[0], b.y) for b in self.context.batches(split)]
-        return torch.cat([f for f, _ in batches]).double().cpu(), torch.cat([y for _, y in batches]).cpu()
+        features, targets = over_split(
+            self.context, split, lambda b: (features_and_logits(model, b.x)[0], b.y)
+        )
+        return features.double().cpu(), targets.cpu()
 
 
 build = FeatureDeviation

@@ -9,11 +9,12 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.layers import FEATURES, chosen_places, places_in, states_at
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.flattening import class_singular_values, participation_ratio, scatter_ratio
 from imbtui.option_types import Count
-from imbtui.probes._model import evaluating, is_main, require_examples
+from imbtui.probes._model import evaluating, require_examples
 
 WHERE = "probes.flattening"
 METRICS = ("{layers}/scatter_ratio", "{layers}/largest", "{layers}/rest", "{layers}/participation_ratio")

@@ -12,6 +12,7 @@ from torch import nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.groups import (
@@ -64,6 +65,7 @@ class GroupMetrics(Probe):
                 member = F.one_hot(b.y * self.groups + b.group, shape[0] * shape[1]).double()
                 wrong = (model(b.x).argmax(-1) != b.y).double()
                 sums += torch.stack([wrong @ member, member.sum(0)])
+        sum_over_ranks(sums)
         errors, totals = sums.cpu().numpy().reshape(2, *shape)
         cells = cell_errors(errors, totals)
         worst = worst_error(cells)

@@ -12,7 +12,7 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics.ensembles import joint_logits
 from imbtui.numerics.gini import gini
-from imbtui.probes._model import evaluating
+from imbtui.probes._model import evaluating, over_split
 
 METRICS = ("gini", "mean")
 
@@ -31,8 +31,9 @@ class InputGradient(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return both."""
         with evaluating(objective) as model:
-            sizes = [input_gradient_norms(model, b.x, b.y) for b in self.context.batches("train")]
-        norms = torch.cat(sizes).double()
+            (norms,) = over_split(
+                self.context, "train", lambda b: (input_gradient_norms(model, b.x, b.y).double(),)
+            )
         return {"gini": float(gini(norms)), "mean": float(norms.mean())}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.layers import Place, changing, chosen_places
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.numerics.mixup import mixed_states, mixed_targets, soft_cross_entropy
@@ -57,8 +57,7 @@ class InterpolationNLL(Probe):
         with evaluating(objective) as model:
             for b in self.context.batches("test"):
                 sums += self._sums(model, b)
-        if dist.is_available() and dist.is_initialized():
-            dist.all_reduce(sums)
+        sum_over_ranks(sums)
         means = (sums[:, :-1] / sums[:, -1:]).tolist()
         return dict(zip(self.places, means, strict=True))
 

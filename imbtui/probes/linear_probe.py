@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import Positive, Rate
-from imbtui.probes._model import is_main
 from imbtui.probes._transfer import OtherTask, accuracies
 
 WHERE = "probes.linear_probe"

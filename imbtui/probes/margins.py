@@ -12,7 +12,7 @@ from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.option_types import Count
-from imbtui.probes._model import evaluating, head_and_tail, require_examples
+from imbtui.probes._model import evaluating, head_and_tail, over_split, require_examples
 
 METRICS = (
     "decision",
@@ -55,10 +55,9 @@ class Margins(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""
         with evaluating(objective) as model:
-            parts = [(model(b.x), b.y) for b in self.context.batches(self.split)]
-        logits = torch.cat([logits for logits, _ in parts]).double().cpu()
-        targets = torch.cat([targets for _, targets in parts]).cpu()
-        of_target, margins = decision_values(logits, targets)
+            logits, targets = over_split(self.context, self.split, lambda b: (model(b.x), b.y))
+        targets = targets.cpu()
+        of_target, margins = decision_values(logits.double().cpu(), targets)
         classes = [targets == label for label in range(self.context.num_classes)]
         decision = torch.stack([of_target[own].mean() for own in classes])
         margin = torch.stack([margins[own].mean() for own in classes])

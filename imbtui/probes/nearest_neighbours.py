@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import Count
-from imbtui.probes._model import is_main
 from imbtui.probes._transfer import OtherTask, accuracies
 
 WHERE = "probes.nearest_neighbours"

@@ -13,7 +13,7 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, over_split, require_examples
 
 METRICS = ("error",)
 
@@ -49,10 +49,10 @@ class NoisyError(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the error by name."""
         with evaluating(objective) as model:
-            parts = [(predicted_classes(model(b.x)), b.y) for b in self.context.batches(self.split)]
-        classes = torch.cat([classes for classes, _ in parts]).cpu()
-        targets = torch.cat([targets for _, targets in parts]).cpu()
-        return {"error": expected_noisy_error(classes, targets, self.transition)}
+            classes, targets = over_split(
+                self.context, self.split, lambda b: (predicted_classes(model(b.x)), b.y)
+            )
+        return {"error": expected_noisy_error(classes.cpu(), targets.cpu(), self.transition)}
 
 
 def expected_noisy_error(classes: Tensor, targets: Tensor, transition: Tensor) -> float:

@@ -14,10 +14,11 @@ from imbtui.engine.context import ProbeContext
 from imbtui.engine.data import load_splits
 from imbtui.engine.examples import Examples
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ood import class_probabilities, dempster_shafer, doubt, true_negative_rate
-from imbtui.probes._model import evaluating, is_main, logits_and_variance, require_examples
+from imbtui.probes._model import evaluating, logits_and_variance, require_examples
 
 WHERE = "probes.ood"
 METRICS = (

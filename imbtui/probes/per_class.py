@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import sum_over_ranks
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
+from imbtui.probes._model import evaluating
 
 METRICS = ("recall", "precision", "confidence")
 
@@ -46,13 +48,8 @@ class PerClass(Probe):
 
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the three lists."""
-        model = objective.get_submodule("model")
-        training = objective.training
-        objective.eval()
-        try:
+        with evaluating(objective) as model:
             confusion, confidence = self._run(model)
-        finally:
-            objective.train(training)
         right, true, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         return {
             "recall": (right / true).tolist(),
@@ -60,7 +57,6 @@ class PerClass(Probe):
             "confidence": (confidence / true).tolist(),
         }
 
-    @torch.no_grad()
     def _run(self, model: nn.Module) -> tuple[Tensor, Tensor]:
         """Return the confusion matrix (K, K), rows true, and the sum of confidences by true class (K,)."""
         classes = self.context.num_classes
@@ -73,6 +69,7 @@ class PerClass(Probe):
             is_class = torch.nn.functional.one_hot(batch.y, classes).double()
             confusion += is_class.T @ torch.nn.functional.one_hot(predicted, classes).double()
             confidence += largest @ is_class
+        sum_over_ranks(confusion, confidence)
         return confusion, confidence
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import nn
 
 from imbtui.engine.batch import Batch
@@ -12,7 +11,7 @@ from imbtui.engine.context import ProbeContext
 from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.numerics.ensembles import plurality
-from imbtui.probes._model import evaluating, require_examples, require_members
+from imbtui.probes._model import evaluating, over_split, require_examples, require_members
 
 METRICS = ("error", "member_error", "gain")
 
@@ -43,9 +42,10 @@ class Plurality(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the values by name."""
         with evaluating(objective) as model:
-            parts = [(model(b.x).argmax(-1), b.y) for b in self.context.batches(self.split)]
-        votes = torch.cat([votes for votes, _ in parts], 1)
-        targets = torch.cat([targets for _, targets in parts])
+            by_example, targets = over_split(
+                self.context, self.split, lambda b: (model(b.x).argmax(-1).T, b.y)
+            )
+        votes = by_example.T
         error = float((plurality(votes, self.context.num_classes) != targets).double().mean())
         member_error = float((votes != targets).double().mean())
         return {"error": error, "member_error": member_error, "gain": member_error - error}

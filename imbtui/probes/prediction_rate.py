@@ -11,7 +11,7 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.option_types import NonNegativeInt
-from imbtui.probes._model import evaluating, require_examples
+from imbtui.probes._model import evaluating, over_split, require_examples
 
 WHERE = "probes.prediction_rate"
 METRICS = ("{sets}",)
@@ -50,7 +50,7 @@ class PredictionRate(Probe):
         shares = []
         with evaluating(objective) as model:
             for name in self.names:
-                predicted = torch.cat([model(b.x).argmax(-1) for b in self.context.batches(name)])
+                (predicted,) = over_split(self.context, name, lambda b: (model(b.x).argmax(-1),))
                 shares.append(assigned_share(predicted, self.label))
         return dict(zip(self.names, torch.stack(shares).tolist(), strict=True))
 

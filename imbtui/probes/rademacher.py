@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from imbtui.engine.batch import Batch
@@ -11,7 +10,7 @@ from imbtui.engine.method import Probe
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.ensembles import predicted_classes
-from imbtui.probes._model import evaluating
+from imbtui.probes._model import evaluating, over_split
 
 METRICS = ("complexity",)
 
@@ -37,8 +36,9 @@ class Rademacher(Probe):
     def measure(self, objective: nn.Module, batch: Batch, t: Tick) -> dict[str, float | list[float]]:
         """Return the estimate."""
         with evaluating(objective) as model:
-            pairs = [(predicted_classes(model(b.x)), b.y) for b in self.context.batches("train")]
-        predicted, labels = (torch.cat(values) for values in zip(*pairs, strict=True))
+            predicted, labels = over_split(
+                self.context, "train", lambda b: (predicted_classes(model(b.x)), b.y)
+            )
         return {"complexity": float(sign_agreement(2 * predicted - 1, 2 * labels - 1))}
 
 

@@ -10,6 +10,8 @@ from torch.func import functional_call
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.method import Probe
+from imbtui.engine.modes import evaluation_mode
+from imbtui.engine.ranks import sum_over_ranks, world_size
 from imbtui.engine.tick import Tick
 from imbtui.numerics.update_sharpness import update_sharpness
 
@@ -34,12 +36,11 @@ class UpdateSharpness(Probe):
             loss, _ = functional_call(objective, dict(parameters), (batch, t))
             return loss
 
-        objective.eval()
-        try:
+        with evaluation_mode(objective):
             value = update_sharpness(loss_of, self.before, self._moving(objective))
-        finally:
-            objective.train()
-        return {"sharpness": float(value)}
+        # Curvature is linear in the loss, which is the mean of what each process minimises.
+        sum_over_ranks(value)
+        return {"sharpness": float(value) / world_size()}
 
     def _moving(self, objective: nn.Module) -> dict[str, torch.nn.Parameter]:
         return {name: p for name, p in objective.named_parameters() if p.requires_grad}

@@ -81,6 +81,8 @@ def _ascii_character(character: str) -> str:
         return character
     if 0x2800 <= ord(character) <= 0x28FF:
         return " " if character == "\u2800" else "*"
+    if unicodedata.category(character) == "So":
+        return " " * cell_len(character)  # a picture that only adorns
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     width = cell_len(character)
     return plain if len(plain) == width else "?" * width

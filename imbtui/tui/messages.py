@@ -65,16 +65,12 @@ class RowsDropped(Message, bubble=False):
         self.run_id = run_id
 
 
-class Seen(Message, bubble=False):
-    """What one look of the poller has found.
+class Looked(Message, bubble=False):
+    """The poller has looked once; `more` says that it left something to be read at once."""
 
-    Attributes:
-        parts: the messages to act on, in their order.
-    """
-
-    def __init__(self, parts: Sequence[Message]) -> None:
+    def __init__(self, more: bool) -> None:
         super().__init__()
-        self.parts = parts
+        self.more = more
 
 
 class LogGrew(Message, bubble=False):

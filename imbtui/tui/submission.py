@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imbtui import text
 from imbtui.errors import UserError
 from imbtui.paths import RunsPaths
 from imbtui.recipe import Study, find, load_study, name_of, parse_study
@@ -20,6 +21,7 @@ from imbtui.text import duration, plural
 from imbtui.tui.form import DEVICES, RERUN, SEEDS, Form
 
 if TYPE_CHECKING:
+    from imbtui.recipe.schema import Recipe
     from imbtui.submit import Entry
 
 MOST_COMPARED = 64  # runs that are compared with finished ones while the user types
@@ -40,6 +42,21 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """The recipe of one arm and grid point with all defaults filled in, for the first seed."""
+
+    title: str
+    recipe: Recipe
+
+    @property
+    def toml(self) -> str:
+        """Its text; made when it is asked for, since a study may have many."""
+        from imbtui.recipe import to_toml
+
+        return to_toml(self.recipe)
+
+
+@dataclass(frozen=True)
 class Checked:
     """What came of checking a form.
 
@@ -48,12 +65,14 @@ class Checked:
         wrong: whether it is the latter.
         key: dotted key that is wrong, where that is known.
         warnings: what is allowed but odd.
+        resolved: what would run; empty when something is wrong.
     """
 
     sentence: str
     wrong: bool = False
     key: str = ""
     warnings: tuple[str, ...] = ()
+    resolved: tuple[Resolved, ...] = ()
 
 
 def read_form(name: str) -> Form:
@@ -92,7 +111,7 @@ def check(runs: RunsPaths, request: Request) -> Checked:
             sentence += _known(entries) + estimate(runs, entries, device)
     except UserError as error:
         return Checked(str(error), wrong=True, key=key or error.where.rpartition(", ")[2])
-    return Checked(sentence, warnings=study.warnings)
+    return Checked(sentence, warnings=study.warnings, resolved=_resolved(study))
 
 
 def launch(runs: RunsPaths, request: Request) -> list[tuple[str, str]]:
@@ -170,22 +189,21 @@ def _likeness(knobs: Mapping[str, Any]) -> tuple[Any, ...]:
     return knobs.get("dataset.name"), knobs.get("model.name"), "train.steps" in knobs
 
 
-def previews(request: Request) -> list[tuple[str, str]]:
-    """Return a title and the resolved recipe of each arm and grid point, for the first seed.
+def previews(request: Request) -> tuple[Resolved, ...]:
+    """Return what would run.
 
     Raises:
         UserError: something in the form is wrong.
     """
-    from imbtui import text
-    from imbtui.recipe import to_toml
+    return _resolved(_study(request, (_seeds(request) or request.form.seeds)[:1]))
 
-    chosen = _seeds(request) or request.form.seeds
-    study = _study(request, chosen[:1])
+
+def _resolved(study: Study) -> tuple[Resolved, ...]:
     found = []
     for run in study.runs:
         parts = [run.arm or "", text.point(run.point) if run.point else "", f"seed {run.seed}"]
-        found.append(("   ".join(part for part in parts if part), to_toml(run.recipe)))
-    return found
+        found.append(Resolved("   ".join(part for part in parts if part), run.recipe))
+    return tuple(found)
 
 
 def save(request: Request, name: str) -> str:
@@ -198,10 +216,9 @@ def save(request: Request, name: str) -> str:
     from imbtui.tui.recipe_text import recipe_text
 
     path = check_name(name)
-    text = recipe_text(request.form)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write_atomic(path, text)
+        files.write_atomic(path, recipe_text(request.form))
     except OSError as error:
         raise UserError(f"it cannot be written: {error.strerror}", where=str(path)) from None
     return str(path)
@@ -230,19 +247,19 @@ def _study(request: Request, seeds: list[int] | None) -> Study:
 def _seeds(request: Request) -> list[int] | None:
     from imbtui import submit
 
-    text = request.edits.get(SEEDS)
-    return None if text is None else submit.parse_seeds(text)
+    chosen = request.edits.get(SEEDS)
+    return None if chosen is None else submit.parse_seeds(chosen)
 
 
 def _device(request: Request) -> list[int] | str | None:
     from imbtui import submit
 
-    text = request.edits.get(DEVICES)
-    if text is None or text == "cpu":
-        return text
-    if text == "any":
+    chosen = request.edits.get(DEVICES)
+    if chosen is None or chosen == "cpu":
+        return chosen
+    if chosen == "any":
         raise UserError("the recipe itself names its devices", where="devices", hint="Write cpu or 0,1.")
-    return submit.parse_gpus(text)
+    return submit.parse_gpus(chosen)
 
 
 def _product(study: Study, seeds: int, count: int) -> str:

@@ -156,7 +156,9 @@ class Terminal:
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
         """Start a program in the pane and return the id of its process."""
-        given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+        # As installed: no program compiles its files at every start.
+        settings = {"PYTHONDONTWRITEBYTECODE": "", **environment}
+        given = [part for name, value in settings.items() for part in ("-e", f"{name}={value}")]
         line = ["respawn-pane", "-k", "-c", str(folder), *given, "exec " + shlex.join(command)]
         self._ask(shlex.join(line))
         return int(self._ask("display-message -p '#{pane_pid}'")[0])
@@ -370,20 +372,20 @@ def measure(
 
 def write_ours(folder: Path, count: int) -> None:
     """Write run folders as submitter, trainer and worker leave them."""
-    from imbtui import files, index, store
+    from imbtui import files, folders, index
     from imbtui.paths import RunsPaths
     from imbtui.recipe import load_study
 
     namespace: dict[str, Any] = {}
     exec(NUMBERS, namespace)
     runs = RunsPaths(folder / "runs")
-    store.ensure_folder(runs)
+    folders.ensure_folder(runs)
     recipe = folder / "long-tailed-digits.toml"
     recipe.write_text(RECIPE.format(seeds=list(range(-(-count // 12)))))
     study = load_study(recipe, ())
-    store.record_study(runs, study)
+    folders.record_study(runs, study)
     for number, planned in enumerate(study.runs[:count]):
-        run = runs.run(store.create(runs, planned, study=study, gpus="cpu", here=False))
+        run = runs.run(folders.create(runs, planned, study=study, gpus="cpu", here=False))
         files.write_json(run.env, {"device": "cpu", "steps": STEPS, "steps_per_epoch": 1}, durable=False)
         writer = files.LineWriter(run.metrics)
         metrics: dict[str, float] = {}

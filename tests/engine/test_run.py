@@ -219,7 +219,9 @@ def test_a_crash_in_a_pack_costs_only_its_own_run(make_runs: MakeRuns, start_tra
     assert 'Did you mean "mlp"' in store.read(second).reason
 
 
-def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train: Train) -> None:
+def test_two_processes_train_one_and_the_same_network(
+    make_runs: MakeRuns, train: Train, train_on_two_ranks: Callable[..., None]
+) -> None:
     """Parameters agree between ranks to the bit, and with one process up to rounding."""
     settings = [
         (
@@ -236,17 +238,15 @@ def test_two_processes_train_one_and_the_same_network(make_runs: MakeRuns, train
     # Its penalty is differentiated twice, inside the wrapped objective.
     settings.append(("methods.diversity.members=3", *settings[0][1:]))
     pairs = [(*make_runs(*s), *make_runs(*s)) for s in settings]
-    spread(*(together for _, together in pairs))
+    train_on_two_ranks(*(together for _, together in pairs))
     for alone, together in pairs:
         train(alone)
-        assert store.read(together).state == "finished"
         single, double = (
             torch.load(r.checkpoints / "stage-train.pt", weights_only=True)["objective"]
             for r in (alone, together)
         )
         for name in single:
             torch.testing.assert_close(single[name], double[name], atol=2e-5, rtol=1e-4)
-        assert json.loads(together.env.read_text())["processes"] == 2
         assert store.read(together).digest == store.read(alone).digest
         assert labels(together) == labels(alone), "the same noise was drawn"
         for key in ("test/accuracy", "test/ece", "train/loss", "train/corrupted_accuracy"):
@@ -257,42 +257,6 @@ def labels(run: RunPaths) -> dict[str, list[int]]:
     """Return which examples a run trained on, with which labels and marks."""
     with np.load(run.artifacts / "training_labels.npz") as file:
         return {name: values.tolist() for name, values in file.items()}
-
-
-def spread(*runs: RunPaths) -> None:
-    """Train runs on two CPU processes and check that their parameters end equal to the bit."""
-    import os
-    import sys
-
-    code = (
-        "import sys, torch, torch.distributed as dist\n"
-        "from imbtui.engine import run as r, __main__ as m\n"
-        "finish = r.Run.finish_stage\n"
-        "def check(self, stage, t, objective):\n"
-        "    for p in objective.state_dict().values():\n"
-        "        p = p.detach().double(); both = [torch.empty_like(p) for _ in range(2)]\n"
-        "        dist.all_gather(both, p); assert torch.equal(*both), 'ranks differ'\n"
-        "    finish(self, stage, t, objective)\n"
-        "r.Run.finish_stage = check\n"
-        "sys.exit(m.main(sys.argv[1:]))\n"
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node",
-        "2",
-        "--no-python",
-    ]
-    done = subprocess.run(
-        [*command, sys.executable, "-c", code, *(str(run.root) for run in runs)],
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
 
 
 def test_bad_data_fails_with_a_sentence(

@@ -14,7 +14,9 @@ import torch
 from imbtui import folders
 from imbtui.datasets.linear_sem import unit_lower_triangular
 from imbtui.datasets.toy_sinc import ToySinc
+from imbtui.engine.seeding import seed_of
 from imbtui.methods.dynamic_weights import kernel_gamma
+from imbtui.methods.importance_cross_validation import fold_of
 from imbtui.numerics.mechanism import LinearMechanism, coordinate_combinations, inside_support
 from imbtui.paths import RunPaths
 
@@ -101,6 +103,58 @@ def test_draws_of_the_specification_by_another_route(make_runs: MakeRuns, train:
     assert finished(run, train)["test/mse"] == pytest.approx(np.mean(errors), rel=1e-6)
 
 
+CHOOSING = SINC.replace("least_squares", "importance_cross_validation")
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_fold_risk_under_the_full_weights_chooses_the_form_of_the_weights(
+    make_runs: MakeRuns, train: Train, weighted: bool
+) -> None:
+    """lu2021 §3.1 by NumPy alone, on the folds of the run; ordinary cross-validation chooses no weights."""
+    (run,) = make_runs(
+        "methods.static_weights={ratio = 'known', mean_one = false}",
+        f"methods.importance_cross_validation.weighted={str(weighted).lower()}",
+        "train.replicates=1",
+        toml=CHOOSING,
+    )
+    metrics = finished(run, train)
+    data = ToySinc().load(Path(), split_seed=0)
+    x, y, w = data.train.x[:, 0], data.train.targets, data.extra["ratio"].targets
+    fold = fold_of(len(x), 5, seed_of(0, "methods.importance_cross_validation")).numpy()
+    risks = []
+    for gamma in (0, 0.25, 0.5, 0.75, 1):
+        risk = 0.0
+        for number in range(5):
+            kept = fold != number
+            line = np.polyfit(x[kept], y[kept], 1, w=np.sqrt(w[kept] ** gamma))
+            losses = (np.polyval(line, x[~kept]) - y[~kept]) ** 2
+            risk += np.mean((w[~kept] if weighted else 1) * losses) / 5
+        risks.append(risk)
+    chosen = (0, 0.25, 0.5, 0.75, 1)[int(np.argmin(risks))]
+    assert metrics["importance_cross_validation/chosen"] == chosen
+    assert metrics["importance_cross_validation/risk"] == pytest.approx(min(risks), rel=1e-6)
+    assert (chosen == 0) == (not weighted)
+    sizes = np.bincount(fold)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_cross_validation_says_what_it_lacks(make_runs: MakeRuns, train: Train) -> None:
+    (run,) = make_runs(toml=CHOOSING)
+    assert "no weights to choose a form of" in train(run)["reason"]
+    static = "methods.static_weights={ratio = 'known', mean_one = false}"
+    for options, reason in (
+        ("{folds = 1}", "leaves nothing to train on"),
+        ("{folds = 1000}", "fewer training examples than folds"),
+        ("{candidates = []}", "no candidate"),
+        ("{form = 'relative'}", "alpha is below 1"),
+    ):
+        (run,) = make_runs(f"methods.importance_cross_validation={options}", static, toml=CHOOSING)
+        assert reason in train(run)["reason"], options
+    relative = "methods.importance_cross_validation={form = 'relative', candidates = [0, 0.5]}"
+    (run,) = make_runs(relative, static, toml=CHOOSING)
+    assert finished(run, train)["test/mse"] < 0.06
+
+
 def test_the_density_ratio_of_the_toy_data_averages_one() -> None:
     ratio = ToySinc(n_train=200000).load(Path(), split_seed=0).extra["ratio"].targets
     assert ratio.mean() == pytest.approx(1, abs=0.05)
@@ -170,8 +224,7 @@ def test_the_network_of_weights_refuses_several_processes(
 ) -> None:
     from imbtui.methods import one_step
 
-    monkeypatch.setattr(one_step.dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(one_step.dist, "get_world_size", lambda: 2)
+    monkeypatch.setattr(one_step, "world_size", lambda: 2)
     (run,) = make_runs("methods.one_step.ratio=network", toml=NOISY)
     assert "in a single process" in train(run)["reason"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from imbtui import folders, store
+from imbtui import folders
 from imbtui.engine.batch import Batch
 from imbtui.engine.run import Run
 from imbtui.engine.tick import Tick
@@ -525,36 +524,11 @@ def test_killed_inside_round_5_it_resumes_there_with_identical_masks(
     assert rows_of(run) == rows_of(undisturbed)
 
 
-TWO_RANKS = """
-import sys, torch, torch.distributed as dist
-from imbtui.engine import __main__ as trainer
-from imbtui.engine.run import Run
-
-finish = Run.finish_stage
-def compare(self, stage, t, objective):
-    for name, value in objective.state_dict().items():
-        both = [torch.empty_like(value) for _ in range(2)]
-        dist.all_gather(both, value.contiguous())
-        assert torch.equal(*both), name
-    finish(self, stage, t, objective)
-Run.finish_stage = compare
-sys.exit(trainer.main(sys.argv[1:]))
-"""
-
-
-def test_two_processes_agree_on_weights_and_masks(make_runs: MakeRuns) -> None:
+def test_two_processes_agree_on_weights_and_masks(
+    make_runs: MakeRuns, train_on_two_ranks: Callable[..., None]
+) -> None:
     (run,) = make_runs("methods.lottery.rounds=2", "methods.lottery.controls=['random_reinit']", toml=TOML)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "--no-python"]
-    done = subprocess.run(
-        [sys.executable, *launch, sys.executable, "-c", TWO_RANKS, str(run.root)],
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    assert store.read(run).state == "finished"
-    assert json.loads(run.env.read_text())["processes"] == 2
+    train_on_two_ranks(run)
     for stage in noted(run):
         for name, mask in masks_of(run, stage).items():
             assert not end_of(run, stage)[name][~mask].any()

@@ -132,6 +132,29 @@ def test_the_loss_is_that_of_mixed_states_and_targets(loss: Any, soft: Any, laye
     torch.testing.assert_close(total, expected)
 
 
+@pytest.mark.parametrize("blocked", [False, True])
+def test_a_blocked_gradient_leaves_the_layers_in_front_as_they_are(blocked: bool) -> None:
+    """verma2019 §Algorithm 5: the loss is the same, and no gradient passes the mixed layer."""
+    context, batch = context_of(), batch_of()
+    method = ManifoldMixup(layers=["layer2"], block_gradient=blocked)
+    method.setup(context)
+    objective = Objective(context.model, CrossEntropy(context.class_counts), [method]).train()
+    with method.around_step(batch, T) as mixed:
+        assert mixed is not None
+        total, _ = objective(mixed, T)
+    total.backward()
+    first, second, head = (context.model.get_submodule(name) for name in ("body.1", "body.3", "head"))
+    for layer in (first, second):
+        assert layer.weight.grad is not None
+        assert bool(layer.weight.grad.any()) is not blocked
+    assert head.weight.grad.any()
+    open_method = ManifoldMixup(layers=["layer2"])
+    open_method.setup(context)
+    with open_method.around_step(batch, T) as mixed:
+        assert mixed is not None
+        torch.testing.assert_close(objective(mixed, T)[0], total)
+
+
 def test_each_label_brings_its_own_weight_margin_and_correction() -> None:
     """Weights apply to each label of the mixture, not to the example as a whole."""
     context = context_of()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from imbtui import folders, store
+from imbtui import folders
 from imbtui.engine.build import assemble, make_accelerator
 from imbtui.engine.run import Assembly
 from imbtui.methods._gaussian_process import GaussianProcessHead
@@ -228,19 +224,11 @@ def test_what_is_refused(make_runs: MakeRuns, train: Train, settings: tuple[str,
 
 
 @pytest.mark.slow
-def test_two_processes_fit_the_covariance_of_one(make_runs: MakeRuns) -> None:
+def test_two_processes_fit_the_covariance_of_one(
+    make_runs: MakeRuns, train_on_two_ranks: Callable[..., None]
+) -> None:
     (run,) = make_runs(toml=TOML)
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "imbtui.engine"]
-    done = subprocess.run(
-        [sys.executable, *launch, str(run.root)],
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-3000:]
-    assert store.read(run).state == "finished"
-    assert json.loads(run.env.read_text())["processes"] == 2
+    train_on_two_ranks(run)
     assembly = loaded(run)
     (head,) = heads_of(assembly)
     of_two = head.precision.clone()

@@ -71,7 +71,7 @@ def context_of(model: nn.Module, splits: DataSplits) -> ProbeContext:
         seed=0,
         device=torch.device("cpu"),
         runs=Path("runs"),
-        batches_of=lambda examples: pytest.fail("nothing asks for it"),
+        batches_of=lambda examples: [batch_of(examples)],
         keep=lambda name, content: None,
         pixels=PixelScale(),
         beside={},

@@ -55,7 +55,9 @@ def context_of(model: nn.Module, classes: int = 3) -> ProbeContext:
         seed=0,
         device=torch.device("cpu"),
         runs=Path("runs"),
-        batches_of=lambda examples: pytest.fail("nothing asks for it"),
+        batches_of=lambda examples: [
+            batch_of(torch.from_numpy(examples.x), torch.from_numpy(examples.targets))
+        ],
         keep=lambda name, content: None,
         pixels=PixelScale(),
         beside={},

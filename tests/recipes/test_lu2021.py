@@ -61,3 +61,8 @@ def test_a_study_has_one_digest_a_run() -> None:
 def test_every_asserted_claim_of_the_quick_study_is_held(held: Held, assert_means: AssertMeans) -> None:
     views = held("lu2021/quick")
     assert_means(views, MEASURED)
+
+
+@pytest.mark.slow
+def test_cross_validation_under_the_full_weights_holds(held: Held) -> None:
+    held("lu2021/cross-validation")

@@ -14,10 +14,11 @@ from imbtui.paths import RunsPaths
 from imbtui.recipe import load_study, parse_study
 from imbtui.tui import editor, submission
 from imbtui.tui.dialogs.ask_text import AskText
-from imbtui.tui.dialogs.show_text import ShowText
+from imbtui.tui.dialogs.show_recipes import ShowRecipes
 from imbtui.tui.form import Form
 from imbtui.tui.recipe_text import recipe_text
 from imbtui.tui.screens.form import FormScreen
+from imbtui.tui.widgets.fields import Fields
 
 RECIPE = """
 # why this study is there
@@ -102,7 +103,9 @@ async def test_f3_shows_each_resolved_recipe(
     async with opened(runs) as (app, pilot):
         await open_form(app, pilot, wait, shown)
         await pilot.press("f3")
-        await wait(pilot, lambda: isinstance(app.screen, ShowText) and "CE   seed 0   1 of 2" in shown(pilot))
+        await wait(
+            pilot, lambda: isinstance(app.screen, ShowRecipes) and "CE   seed 0   1 of 2" in shown(pilot)
+        )
         await pilot.press("right")
         await wait(pilot, lambda: "LDAM   seed 0   2 of 2" in shown(pilot))
         await pilot.press("escape")
@@ -192,3 +195,19 @@ def test_the_editor_is_a_program_with_arguments(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(subprocess, "run", run)
     assert editor.edit(App(), "text", name="mine.toml") == "text"  # type: ignore[arg-type]
     assert called[0][:2] == ["code", "--wait"] and called[0][2].endswith("mine.toml")
+
+
+async def test_a_wide_form_has_the_resolved_recipes_beside_it(
+    runs: RunsPaths, recipes: Path, opened: Any, wait: Any, shown: Any
+) -> None:
+    async with opened(runs, (200, 50)) as (app, pilot):
+        await open_form(app, pilot, wait, shown)
+        await wait(pilot, lambda: "CE   seed 0   1 of 2" in shown(pilot) and "ratio = 100" in shown(pilot))
+        await pilot.press("down", "down", *"20", "enter")
+        await wait(pilot, lambda: "ratio = 20.0" in shown(pilot))
+        await pilot.press("f3", "right")
+        await wait(pilot, lambda: "LDAM   seed 0   2 of 2" in shown(pilot))
+        await pilot.press("escape")
+        assert isinstance(app.screen, FormScreen) and isinstance(app.focused, Fields)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, FormScreen)

@@ -75,11 +75,12 @@ async def test_recipes_are_listed_with_title_paper_and_claim(
 ) -> None:
     async with opened(runs, size) as (app, pilot):
         await pilot.press("n")
-        await wait(pilot, lambda: "quickstart" in shown(pilot))
-        assert "9 runs   after cao2019" in shown(pilot)
+        await wait(pilot, lambda: "quickstart" in shown(pilot) and "9 runs:" in shown(pilot))
+        assert "after Learning Imbalanced Datasets with Label-Distribution-Aware" in shown(pilot)
         await pilot.press(*"mine")
         await wait(pilot, lambda: "a small study" in shown(pilot) and "quickstart" not in shown(pilot))
-        assert "4 runs" in shown(pilot) and "claims: LDAM is better" in shown(pilot)
+        await wait(pilot, lambda: "claims, in 4 runs:" in shown(pilot))
+        assert "· LDAM is better" in shown(pilot)
         await pilot.press(*"zzz")
         await wait(pilot, lambda: "No recipe matches" in shown(pilot))
         await pilot.press("escape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from imbtui.tui.widgets.lines import Line, Lines
+
+WIDTH = 76  # cells
 
 
 class Help(ModalScreen[None]):
@@ -40,22 +43,25 @@ class Help(ModalScreen[None]):
 
     def __init__(self, title: str, bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> None:
         super().__init__()
-        self._title = title
-        self._lines = _lines(bindings, display)
+        self._title, self._bindings, self._display = title, bindings, display
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(f"Keys: {self._title}", markup=False)
             lines = Lines()
-            lines.show(self._lines)
+            lines.show(_lines(self._bindings, self._display, min(WIDTH, self.app.size.width - 4) - 6))
             yield lines
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one(Lines))
 
 
-def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> list[Line]:
-    """Return a line for each action: its keys, then what it does."""
+def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str], room: int) -> list[Line]:
+    """Return each action: its keys, then what it does.
+
+    Args:
+        room: cells of a line.
+    """
     keys: dict[str, list[str]] = {}
     says: dict[str, str] = {}
     for key, active in bindings.items():
@@ -66,9 +72,11 @@ def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) ->
         says[binding.id] = binding.tooltip
     width = max((len(_joined(names)) for names in keys.values()), default=0)
     order = sorted(keys, key=lambda name: (name.startswith("app."), name.partition(".")[0]))
-    lines: list[Line] = [
-        [(f"{_joined(keys[name]):<{width}}", "accent"), (f"  {says[name]}", "text")] for name in order
-    ]
+    lines: list[Line] = []
+    for name in order:
+        first, *more = textwrap.wrap(says[name], max(20, room - width - 2))
+        lines.append([(f"{_joined(keys[name]):<{width}}", "accent"), (f"  {first}", "text")])
+        lines += [[(" " * (width + 2) + part, "text")] for part in more]
     lines.append([("", "text")])
     lines.append([("Tab and Shift+Tab move between fields; Ctrl+P opens all commands.", "quiet")])
     return lines

@@ -18,11 +18,13 @@ from textual.widgets import Button, Static
 from imbtui.errors import UserError
 from imbtui.tui.dialogs.ask_text import AskText
 from imbtui.tui.dialogs.choose import Choice, Choose
-from imbtui.tui.dialogs.show_text import ShowText
+from imbtui.tui.dialogs.show_recipes import ShowRecipes
 from imbtui.tui.messages import MachineSeen
 from imbtui.tui.widgets.fields import ChoiceWanted, Edited, Fields, MoreWanted
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
+from imbtui.tui.widgets.lines import Lines
+from imbtui.tui.widgets.resolved_recipes import ResolvedRecipes
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 KEY = ""
 TITLE = "New run"
 
+WIDE = 132  # cells from which there is room for the resolved recipes
 REST = 0.15  # seconds without a key before the form is checked
 
 
@@ -76,11 +79,16 @@ class FormScreen(Screen[None]):
     FormScreen > #about { height: auto; max-height: 3; padding: 0 2; color: $text-muted; }
     FormScreen > #said { height: auto; min-height: 1; max-height: 4; padding: 0 2; }
     FormScreen > #said.-wrong { color: $text-error; }
-    FormScreen > Horizontal { height: 1; padding: 0 2; margin: 1 0; }
+    FormScreen > #buttons { height: 1; padding: 0 2; margin: 1 0; }
+    FormScreen > #body { height: 1fr; }
+    FormScreen ResolvedRecipes { display: none; width: 42%; padding: 0 1 0 2; }
+    FormScreen ResolvedRecipes { border-left: solid $foreground 15%; }
+    FormScreen.-wide ResolvedRecipes { display: block; }
     FormScreen Button { margin-right: 2; min-width: 14; background: $panel; color: $text-primary; }
     FormScreen Button:focus { background: $primary; color: $background; text-style: bold; }
     FormScreen Button:disabled { color: $text-muted; text-style: none; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     AUTO_FOCUS = "Fields"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+l,f5", "launch", "launch", id="form.launch", tooltip="Queue the runs."),
@@ -104,14 +112,17 @@ class FormScreen(Screen[None]):
         self._timer: Timer | None = None
         self._launching = False
         self._draft = ""
+        self._checked: Checked | None = None
 
     def compose(self) -> ComposeResult:
         yield Head("New run", self.recipe_name)
         yield Static("reading the recipe …", id="title", markup=False)
-        yield Fields()
+        with Horizontal(id="body"):
+            yield Fields()
+            yield ResolvedRecipes("F3 comes and goes")
         yield Static(id="about", markup=False)
         yield Static(id="said", markup=False)
-        with Horizontal():
+        with Horizontal(id="buttons"):
             yield Button("Launch", id="launch", compact=True)
             yield Button("Back", id="back", compact=True)
         yield KeyBar()
@@ -222,6 +233,17 @@ class FormScreen(Screen[None]):
         self._say(checked.sentence + warnings, wrong=checked.wrong)
         self.query_one(Fields).mark(checked.key if checked.wrong else "")
         self.query_one("#launch", Button).disabled = checked.wrong
+        if not checked.wrong:
+            self._checked = checked
+            self._show_resolved()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_resolved)
+
+    def _show_resolved(self) -> None:
+        """Show what would run beside the form, where there is room."""
+        if self.has_class("-wide") and self._checked is not None:
+            self.query_one(ResolvedRecipes).show(self._checked.resolved)
 
     def _say(self, sentence: str, *, wrong: bool = False) -> None:
         said = self.query_one("#said", Static)
@@ -231,10 +253,14 @@ class FormScreen(Screen[None]):
     # As a text
 
     def action_preview(self) -> None:
-        """Show what each run's resolved recipe will be."""
+        """Go to the resolved recipes beside the form, and back; where there is no room, show them over it."""
         from imbtui.tui import submission
 
         if self._form is None:
+            return
+        if self.has_class("-wide"):
+            there = self.query_one(ResolvedRecipes).has_focus_within
+            self.set_focus(self.query_one(Fields if there else Lines))
             return
         self.query_one(Fields).keep()
         try:
@@ -242,7 +268,7 @@ class FormScreen(Screen[None]):
         except UserError as error:
             self._say(str(error), wrong=True)
             return
-        self.app.push_screen(ShowText(texts))
+        self.app.push_screen(ShowRecipes(texts))
 
     def action_editor(self) -> None:
         """Edit the recipe, with the form's changes in it, in the user's editor."""
@@ -324,7 +350,10 @@ class FormScreen(Screen[None]):
 
     @on(Button.Pressed, "#back")
     def action_back(self) -> None:
-        self.app.pop_screen()
+        if self.query_one(ResolvedRecipes).has_focus_within:
+            self.set_focus(self.query_one(Fields))
+        else:
+            self.app.pop_screen()
 
 
 def edited(form: Form, source: str) -> Form:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
@@ -16,10 +18,12 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from imbtui.files import printable
+from imbtui.papers import BY_SLUG
 from imbtui.text import plural
 from imbtui.tui.messages import MachineSeen
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
+from imbtui.tui.widgets.lines import Line, Lines
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -27,14 +31,18 @@ if TYPE_CHECKING:
 KEY = "n"
 TITLE = "New run"
 
+WIDE = 132  # cells from which there is room beside the list
+PAGE = 10
+
 
 @dataclass(frozen=True)
 class RecipeLine:
     """A recipe to choose.
 
     Attributes:
+        paper: the slug of the paper it is after, or whatever it says there.
         size: how many runs it makes.
-        says: what the first of its claims says.
+        claims: what each of its claims says.
         trouble: why it cannot be read; empty when it can.
     """
 
@@ -43,8 +51,14 @@ class RecipeLine:
     title: str
     paper: str
     size: str = ""
-    says: str = ""
+    claims: tuple[str, ...] = ()
     trouble: str = ""
+
+    @property
+    def after(self) -> str:
+        """The paper with its title, where it is one that we know."""
+        paper = BY_SLUG.get(self.paper)
+        return f"{paper.title} ({paper.slug})" if paper else self.paper
 
 
 class RecipesFound(Message, bubble=False):
@@ -56,18 +70,23 @@ class RecipesFound(Message, bubble=False):
 
 
 class NewRun(Screen[None]):
-    """Recipes by name; typing narrows the list."""
+    """Recipes by name; typing narrows the list. Beside or below it stands what the selected one is about."""
 
     app: ImbtuiApp
     TYPING = True
     DEFAULT_CSS = """
-    NewRun > Input.-textual-compact { height: 1; background: $surface; margin-bottom: 1; padding: 0 1; }
-    NewRun > OptionList.-textual-compact {
-        height: 1fr; border: none; padding: 0 1; background: $background;
+    NewRun > Input.-textual-compact { height: 1; background: $surface; padding: 0 1; }
+    NewRun > Container { height: 1fr; }
+    NewRun OptionList.-textual-compact {
+        height: 1fr; width: 1fr; border: none; padding: 0 1; background: $background;
         text-wrap: nowrap; text-overflow: ellipsis;
     }
-    NewRun > OptionList > .option-list--option-highlighted { background: $primary 32%; color: $foreground; }
+    NewRun OptionList > .option-list--option-highlighted { background: $primary 32%; color: $foreground; }
+    NewRun Lines { height: 42%; padding: 0 2; border-top: solid $foreground 15%; }
+    NewRun.-wide > Container { layout: horizontal; }
+    NewRun.-wide Lines { height: 1fr; width: 40%; border-top: none; border-left: solid $foreground 15%; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -75,8 +94,8 @@ class NewRun(Screen[None]):
         ),
         Binding("down", "move(1)", show=False, id="new.down", tooltip="Next recipe."),
         Binding("up", "move(-1)", show=False, id="new.up", tooltip="The recipe before."),
-        Binding("pagedown", "move(6)", show=False, id="new.page_down", tooltip="Six recipes down."),
-        Binding("pageup", "move(-6)", show=False, id="new.page_up", tooltip="Six recipes up."),
+        Binding("pagedown", f"move({PAGE})", show=False, id="new.page_down", tooltip="Ten recipes down."),
+        Binding("pageup", f"move(-{PAGE})", show=False, id="new.page_up", tooltip="Ten recipes up."),
         Binding("escape", "app.pop_screen", "back", id="new.back", tooltip="Back to the runs."),
     ]
 
@@ -89,7 +108,11 @@ class NewRun(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Head("New run", "which recipe?")
         yield Input(placeholder="type to narrow: a name, a paper, a word of the title", compact=True)
-        yield OptionList(compact=True)
+        with Container():
+            yield OptionList(compact=True)
+            about = Lines()
+            about.can_focus = False
+            yield about
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -122,11 +145,24 @@ class NewRun(Screen[None]):
         shown = [one for one in self._recipes if all(word in _searched(one) for word in words)]
         # A name that begins with what was typed comes before texts that merely hold it.
         shown.sort(key=lambda one: bool(words) and not one.name.lower().startswith(words[0]))
-        listed.add_options(Option(_prompt(one), id=one.name) for one in shown)
+        width = max((len(one.name) for one in self._recipes), default=0)
+        listed.add_options(Option(_prompt(one, width), id=one.name) for one in shown)
         if shown:
             listed.highlighted = 0
         else:
-            listed.add_option(Option(Content.styled("  No recipe matches.", "$text-muted"), disabled=True))
+            listed.add_option(Option(Content.styled("No recipe matches.", "$text-muted"), disabled=True))
+            self._show_about()
+
+    @on(OptionList.OptionHighlighted)
+    def _show_about(self) -> None:
+        """Say what the recipe under the cursor is about."""
+        option = self.query_one(OptionList).highlighted_option
+        chosen = [one for one in self._recipes or () if option is not None and one.name == option.id]
+        lines = self.query_one(Lines)
+        lines.show(_about(chosen[0], lines.size.width) if chosen else [])
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_about)
 
     def action_move(self, by: int) -> None:
         listed = self.query_one(OptionList)
@@ -164,7 +200,7 @@ def find_recipes() -> list[RecipeLine]:
             found.append(RecipeLine(name, path, "", "", trouble=printable(str(error))))
             continue
         claims = raw.get("claims")
-        first = claims[0].get("says", "") if isinstance(claims, list) and claims else ""
+        tables = [claim for claim in claims if isinstance(claim, dict)] if isinstance(claims, list) else []
         found.append(
             RecipeLine(
                 name,
@@ -172,7 +208,7 @@ def find_recipes() -> list[RecipeLine]:
                 printable(str(raw.get("title", ""))),
                 printable(str(raw.get("paper", ""))),
                 _size(raw),
-                printable(str(first)),
+                tuple(printable(str(claim.get("says", ""))) for claim in tables),
             )
         )
     # The quick start is where a newcomer begins.
@@ -187,21 +223,37 @@ def _size(raw: dict[str, Any]) -> str:
 
 
 def _searched(recipe: RecipeLine) -> str:
-    return f"{recipe.name} {recipe.title} {recipe.paper} {recipe.says}".lower()
+    return " ".join([recipe.name, recipe.title, recipe.after, *recipe.claims]).lower()
 
 
-def _prompt(recipe: RecipeLine) -> Content:
-    """Return two lines: name and size; title and first claim."""
-    paper = f"   after {recipe.paper}" if recipe.paper else ""
-    says = f"\n  claims: {recipe.says}" if recipe.says else ""
-    title = f"cannot be read: {recipe.trouble}" if recipe.trouble else recipe.title
+def _prompt(recipe: RecipeLine, width: int) -> Content:
+    """Return a line: name, size, title.
+
+    Args:
+        width: of the names.
+    """
+    title = "cannot be read" if recipe.trouble else recipe.title
     return Content.assemble(
-        (recipe.name, "bold $text-primary"),
-        (f"   {recipe.size}{paper}", "$text-muted"),
-        (f"\n  {title}", "$text-error" if recipe.trouble else ""),
-        (says, "$text-muted"),
-        "\n",
+        (f"{recipe.name:<{width}}", "bold $text-primary"),
+        (f"  {recipe.size:>8}  ", "$text-muted"),
+        (title, "$text-error" if recipe.trouble else ""),
     )
+
+
+def _about(recipe: RecipeLine, width: int) -> list[Line]:
+    """Return what a recipe studies, after which paper, and what it claims."""
+    width = max(20, width)
+    if recipe.trouble:
+        return [[(part, "bad")] for part in textwrap.wrap(f"cannot be read: {recipe.trouble}", width)]
+    lines: list[Line] = [[(part, "strong")] for part in textwrap.wrap(recipe.title, width)]
+    if recipe.after:
+        lines += [[(part, "quiet")] for part in textwrap.wrap(f"after {recipe.after}", width)]
+    if recipe.claims:
+        lines += [[("", "text")], [(f"claims, in {recipe.size}:", "quiet")]]
+    for says in recipe.claims:
+        first, *more = textwrap.wrap(says, width - 2) or [""]
+        lines += [[("· ", "quiet"), (first, "text")], *([("  " + part, "text")] for part in more)]
+    return lines
 
 
 build = NewRun

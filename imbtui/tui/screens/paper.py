@@ -96,7 +96,14 @@ class PaperScreen(ChartScreen):
         yield Head(self.paper.slug, self.paper.title)
         yield Static(self.paper.claim, id="claim", markup=False)
         yield VerdictTable(COLUMNS)
-        yield Panes(["Claims", "Figure", "Numbers"], [Lines(id="claims"), GroupCurves(), Lines(id="numbers")])
+        yield Panes(
+            ["Claims", "Figure", "Numbers"],
+            [
+                Lines(id="claims"),
+                GroupCurves("nothing of this recipe has run yet: r runs it"),
+                Lines(id="numbers"),
+            ],
+        )
         yield KeyBar()
 
     def on_screen_resume(self) -> None:

@@ -10,6 +10,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
@@ -46,6 +47,7 @@ KEY = ""
 TITLE = "Runs"
 
 WIDE, TALL = 132, 38  # cells from which there is room for the preview
+PATIENCE = 0.2  # seconds after which it is said that the runs are still being read
 READ_DELAY = 0.08  # seconds the cursor rests before the selected run's recipe is read
 
 
@@ -83,6 +85,10 @@ class Runs(Screen[None]):
     Runs Preview { display: none; width: 38%; height: 1fr; }
     Runs.-narrow #body { layout: vertical; }
     Runs.-narrow Preview { width: 1fr; height: 45%; border-left: none; border-top: solid $foreground 15%; }
+    Runs.-narrow.-tall Preview {
+        layout: grid; grid-size: 2 2; grid-columns: 48 1fr; grid-rows: 6 1fr; grid-gutter: 0 2;
+    }
+    Runs.-narrow.-tall Preview > #curve { row-span: 2; }
     Runs.-narrow.-short Preview { height: 60%; }
     Runs.-narrow.-short Preview > #facts { height: 4; }
     Runs.-narrow.-short Preview > #numbers { display: none; }
@@ -94,8 +100,6 @@ class Runs(Screen[None]):
     Runs #list.-empty > #empty { display: block; }
     Runs #list.-empty > RunsTable { height: 1; }
     """
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (TALL, "-tall")]
     AUTO_FOCUS = "RunsTable"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -155,6 +159,7 @@ class Runs(Screen[None]):
     ]
     _OF_FILTER = frozenset({"keep_filter", "drop_filter"})
     _OF_RUNS = frozenset(b.action for b in BINDINGS if isinstance(b, Binding)) - _OF_FILTER
+    _WITHOUT_RUNS = frozenset({"back", "refresh", "undo"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -169,8 +174,11 @@ class Runs(Screen[None]):
         self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
+        self._waits = False
 
     def compose(self) -> ComposeResult:
+        # Told now it costs nothing; told after the first layout, a second one.
+        self.update_classes(self._room(self.app.size), update=False)
         yield Head("imbtui", _place(self.app.runs.root))
         yield Devices()
         yield self._line
@@ -192,20 +200,25 @@ class Runs(Screen[None]):
         if view.filter:
             self._line.show(text=view.filter)
             self._take_filter(view.filter)
+        self.set_timer(PATIENCE, self._wait)
 
-    def on_resize(self) -> None:
-        self._place_preview()
+    def _wait(self) -> None:
+        self._waits = True
+        if not self.app.live.listed:
+            self._show_all()
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.update_classes(self._room(event.size), animate=False)
         self._show_devices()
 
-    def _place_preview(self) -> None:
-        """Show the preview where there is room for it, or as the user has said."""
-        room = self.size.width >= WIDE or self.size.height >= TALL
-        wanted = self.app.view.preview
-        self.set_class(room if wanted is None else wanted, "-preview")
+    def _room(self, size: Size) -> dict[str, bool]:
+        """Return the classes that say how to lay out: the preview shows where there is room, or as told."""
+        wide, tall, told = size.width >= WIDE, size.height >= TALL, self.app.view.preview
+        return {"-narrow": not wide, "-short": not tall, "-preview": wide or tall if told is None else told}
 
     def action_info(self) -> None:
         self.app.view.preview = not self.has_class("-preview")
-        self._place_preview()
+        self.update_classes(self._room(self.size), animate=False)
         self.call_after_refresh(self._show_selected)
         self.call_after_refresh(self.app.live.poke)
 
@@ -260,9 +273,9 @@ class Runs(Screen[None]):
         self._table.show(rows)
         if self._filter_text:
             self._line.say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
-        place = self.query_one("#list")
-        if place.has_class("-empty") is bool(rows):
-            place.set_class(not rows, "-empty")
+        empty, place = not rows and (live.listed or self._waits), self.query_one("#list")
+        if place.has_class("-empty") is not empty:
+            place.set_class(empty, "-empty")
             self.refresh_bindings()
         if not rows:
             self.query_one("#empty", Static).update(self._nothing())
@@ -271,7 +284,7 @@ class Runs(Screen[None]):
     def _nothing(self) -> str:
         if not self.app.live.listed:
             return "[$text-muted]reading the runs …[/]"
-        if self._filter_text:
+        if self._filter_text and self.app.live.rows:
             return "No run matches the filter.\n\n[$text-muted]Esc clears it.[/]"
         return (
             "[b]No runs here yet.[/b]\n\n"
@@ -312,7 +325,7 @@ class Runs(Screen[None]):
         self.query_one(Detail).show(row, knobs, marked=marked, group=group)
         pane = self.query_one(Preview)
         drawn = pane.runs_of(group) if group else [row["id"]] if row else []
-        self._wanted = Wants(frozenset(drawn) if pane.display else frozenset(), beside=True)
+        self._wanted = Wants(frozenset(drawn) if pane.display else frozenset())
         if not pane.display or not preview:
             return
         if group is not None:
@@ -469,7 +482,9 @@ class Runs(Screen[None]):
     # What is done to runs
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While the filter is typed, only the keys that end it mean something."""
+        """Without runs there is nothing to act on; while a filter is typed, only keys that end it count."""
+        if action in self._OF_RUNS - self._WITHOUT_RUNS and self.app.live.listed and not self.app.live.rows:
+            return False
         if action in self._OF_FILTER or action in self._OF_RUNS:
             return self._line.typing is (action in self._OF_FILTER)
         return super().check_action(action, parameters)

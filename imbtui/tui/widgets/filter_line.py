@@ -9,11 +9,10 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
+from textual.widget import Widget
 
-from imbtui.tui.widgets.kept import Kept
 
-
-class FilterLine(Kept):
+class FilterLine(Widget):
     """A filter with its cursor, and what is said of it on the right.
 
     Whoever has the focus passes its keys on while `typing`. A field that took the focus would get only what
@@ -47,13 +46,13 @@ class FilterLine(Kept):
             self.text, self._cursor = text, len(text)
         self.typing = self.typing if typing is None else typing
         self.set_class(self.typing or bool(self.text), "-shown")
-        self.repaint()
+        self.refresh()
 
     def say(self, sentence: str) -> None:
         """Say something on the right."""
         if sentence != self._said:
             self._said = sentence
-            self.repaint()
+            self.refresh()
 
     def edit(self, event: events.Key) -> bool:
         """Take a key; return whether it is one that edits."""
@@ -85,11 +84,13 @@ class FilterLine(Kept):
 
     def _put(self, text: str, cursor: int) -> None:
         self.text, self._cursor = text, max(0, min(len(text), cursor))
-        self.repaint()
+        self.refresh()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        plain, quiet, prompt = (self.style_of(f"filter-line--{name}") for name in ("text", "quiet", "prompt"))
+        plain, quiet, prompt = (
+            self.get_component_rich_style(f"filter-line--{name}") for name in ("text", "quiet", "prompt")
+        )
         said = f"  {self._said} " if self._said else ""
         room = max(8, width - 3 - cell_len(said))
         # The cursor stays in sight: a long text loses its beginning.

@@ -48,9 +48,10 @@ class GroupCurves(Vertical):
             super().__init__()
             self.metric = metric
 
-    def __init__(self) -> None:
+    def __init__(self, nothing: str = "no metrics yet") -> None:
         super().__init__()
         self.metric = ""
+        self._nothing = nothing
         self._groups: Sequence[Group] = ()
         self._curves: Mapping[str, Curves] = {}
         self._names: list[str] = []
@@ -126,7 +127,7 @@ class GroupCurves(Vertical):
         plot = self.query_one(Plot)
         if not self.metric:
             waiting = any(i not in self._curves for group in self._groups for i in group.ids)
-            plot.draw("", (), empty="reading …" if waiting else "no metrics yet")
+            plot.draw("", (), empty="reading …" if waiting else self._nothing)
             return
         lines = [
             [self._curves[i].lines[self.metric] for i in group.ids if self._has(i)] for group in self._groups

@@ -10,8 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding
 from textual.strip import Strip
-
-from imbtui.tui.widgets.kept import Kept
+from textual.widget import Widget
 
 
 def _always(binding: Binding) -> bool:
@@ -20,13 +19,17 @@ def _always(binding: Binding) -> bool:
 
 
 def _rank(position: int, binding: Binding, home: bool) -> int:
-    """Return what comes first when room is short: at home the other screens, elsewhere what is done here."""
+    """Return what comes first when room is short: at home the other screens, elsewhere what is done here.
+
+    How a chart is drawn comes behind what is done with what it shows.
+    """
     if position == 0:
         return 0
-    return 1 if (binding.id or "").startswith("app.") is home else 2
+    kind = (binding.id or "").partition(".")[0]
+    return 1 if (kind == "app") is home and kind != "chart" else 2 if kind == "chart" else 3
 
 
-class KeyBar(Kept):
+class KeyBar(Widget):
     """Keys and what they do, made from the bindings in force; a click presses the key."""
 
     DEFAULT_CSS = """
@@ -41,7 +44,7 @@ class KeyBar(Kept):
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.repaint())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -56,7 +59,7 @@ class KeyBar(Kept):
                 break
             kept.append(binding)
             used += self._width(binding)
-        plain = self.style_of("key-bar--text")
+        plain = self.get_component_rich_style("key-bar--text")
         segments = [Segment(" ", plain)]
         self._places = []
         position = 1
@@ -83,7 +86,7 @@ class KeyBar(Kept):
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
         key = self.app.get_key_display(binding)
         return [
-            Segment(key, self.style_of("key-bar--key")),
+            Segment(key, self.get_component_rich_style("key-bar--key")),
             Segment(f" {binding.description}  ", plain),
         ]
 

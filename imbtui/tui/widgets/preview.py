@@ -92,7 +92,8 @@ class Preview(Vertical):
             curves: its metrics; None while they are read.
             note: what the user wrote on it.
         """
-        self.query_one("#facts", Lines).show(_facts(row, knobs, self.size.width - 4, note) if row else [])
+        facts = self.query_one("#facts", Lines)
+        facts.show(_facts(row, knobs, facts.size.width, note) if row else [])
         plot = self.query_one("#curve", Plot)
         if row is None or curves is None:
             plot.draw("", ())
