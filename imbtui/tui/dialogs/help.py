@@ -43,13 +43,13 @@ class Help(ModalScreen[None]):
 
     def __init__(self, title: str, bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> None:
         super().__init__()
-        self._title, self._bindings, self._display = title, bindings, display
+        self._title, self._active, self._written = title, bindings, display
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(f"Keys: {self._title}", markup=False)
             lines = Lines()
-            lines.show(_lines(self._bindings, self._display, min(WIDTH, self.app.size.width - 4) - 6))
+            lines.show(_lines(self._active, self._written, min(WIDTH, self.app.size.width - 4) - 6))
             yield lines
 
     def on_mount(self) -> None:
