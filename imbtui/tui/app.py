@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -29,7 +30,6 @@ from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.live import Live
 from imbtui.tui.messages import (
     LogGrew,
-    Looked,
     MachineSeen,
     ProgressMade,
     QueueSeen,
@@ -38,12 +38,15 @@ from imbtui.tui.messages import (
     RowsDropped,
     RunsChanged,
     Said,
+    Seen,
     StudyChecked,
     SystemGrew,
 )
+from imbtui.tui.terminal import Changes, Written
 from imbtui.tui.theme import DARK, NAMES, THEMES
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.command import Provider
 
 SCREENS = Path(__file__).parent / "screens"
@@ -134,6 +137,7 @@ class ImbtuiApp(App[None]):
             self.register_theme(theme)
         self.theme = self.view.theme if self.view.theme in self.available_themes else DARK.name
         self._early: deque[events.Key] = deque()
+        self._written = Written()
         self.ascii = ascii.wanted()
         if self.ascii:
             self._filters.append(ascii.AsciiFilter())
@@ -143,15 +147,25 @@ class ImbtuiApp(App[None]):
         return self._build(HOME)
 
     def on_mount(self) -> None:
+        self.app_resume_signal.subscribe(self, lambda _: self._written.forget())
         self.live.start()
 
     def on_unmount(self) -> None:
+        self.live.stop()
         self.remember()
 
     def get_key_display(self, binding: Binding) -> str:
         """Return how a key is written: signs only where the terminal has them."""
         display = super().get_key_display(binding)
         return ascii.key_text(display) if self.ascii else display
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._written.forget()
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            renderable = Changes(renderable, self._written)
+        super()._display(screen, renderable)
 
     def remember(self) -> None:
         """Keep how the dashboard is left."""
@@ -364,6 +378,11 @@ class ImbtuiApp(App[None]):
 
     # Messages of the poller, on their way to the screens
 
+    def on_seen(self, message: Seen) -> None:
+        for part in message.parts:
+            getattr(self, part.handler_name)(part)
+        self.live.taken()
+
     def on_runs_changed(self, message: RunsChanged) -> None:
         ended = self.live.take_rows(message)
         self._announce(ended)
@@ -392,9 +411,6 @@ class ImbtuiApp(App[None]):
 
     def on_queue_seen(self, message: QueueSeen) -> None:
         self._pass_on(message)
-
-    def on_looked(self, message: Looked) -> None:
-        self.live.looked(message)
 
     def on_said(self, message: Said) -> None:
         severity = message.severity if message.severity in ("warning", "error") else "information"

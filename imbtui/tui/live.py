@@ -3,15 +3,20 @@
 Files are the truth and other processes write them, so they are looked at: a `stat` of the index, of the
 active runs' state files and of the files that are on the screen; everything else is read only when one of
 those moved. Watching through the kernel would be silent on network disks and save nothing at these costs.
+
+The thread keeps its own time and wakes the screen only when there is something to tell, with all that one
+look has found in one message: with eight live runs, half of what an idle dashboard cost was threads waking
+each other.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +28,6 @@ from imbtui.tui.curves import Curves, Reader
 from imbtui.tui.machine import MachineReader
 from imbtui.tui.messages import (
     LogGrew,
-    Looked,
     MachineSeen,
     ProgressMade,
     QueueSeen,
@@ -32,6 +36,7 @@ from imbtui.tui.messages import (
     RowsDropped,
     RunsChanged,
     Said,
+    Seen,
     SystemGrew,
 )
 from imbtui.tui.searched import Searched
@@ -40,7 +45,10 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.message import Message
 
+    from imbtui.processes import Identity
+
 BEAT = 0.5  # seconds between looks
+STEADY_BEAT = 1.0  # seconds between looks at what only goes on: progress in the list, curves beside it
 SLOW_BEAT = 2.0  # seconds between looks at what costs more: processes, folder listing, machine
 FOLLOWED = 24  # runs whose curves are kept
 LOG_LINES = 2000
@@ -59,25 +67,40 @@ class Wants:
         log: id of the run whose log it shows.
         queue: whether it shows the order in which runs wait.
         system: id of the run of which it shows how busy the machine was.
+        beside: whether the curves stand beside something else, so that they need not grow at every look.
     """
 
     curves: frozenset[str] = frozenset()
     log: str | None = None
     queue: bool = False
     system: str | None = None
+    beside: bool = False
 
 
 @dataclass
 class _Active:
     """What is known of a queued or running run beside its row."""
 
-    stamps: tuple[Stamp, ...] = ()
+    states: tuple[Path, ...]
+    folders: tuple[Path, ...]
+    stamps: dict[bool, tuple[Stamp, ...]] = field(default_factory=dict)
+    ranks: Sequence[Identity] = ()
     tail: files.Tail | None = None
     reader: Reader = field(default_factory=Reader)
     env: dict[str, Any] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
     began: dict[str, Any] = field(default_factory=dict)
+
+    def moved(self, *, closely: bool) -> bool:
+        """Whether the run's state may be another than at the look before.
+
+        Files that are replaced move the stamp of their folder, which is half the looking; but not twice
+        within a tick of the clock, so that the files themselves are looked at now and then (`closely`).
+        """
+        stamps = tuple(map(_stamp, self.states if closely else self.folders))
+        before, self.stamps[closely] = self.stamps.get(closely), stamps
+        return stamps != before
 
 
 @dataclass
@@ -109,7 +132,7 @@ class Poller:
         self._queue: tuple[Any, ...] | None = None
         self._system: tuple[str, _Followed, Curves] | None = None
         self._machine = MachineReader(runs)
-        self._slow = float("-inf")
+        self._slow = self._steady = float("-inf")
         self._knobs: dict[str, Any] = {}
         self._groups: dict[str, tuple[str, str]] = {}
         self._told: dict[str, str] = {}
@@ -117,19 +140,24 @@ class Poller:
         self._waiting: Mapping[str, str] = {}
         self._nobody = ""
 
-    def look(self, wants: Wants, *, sweep: bool = False) -> bool:
+    def look(self, wants: Wants, *, sweep: bool = False, steady: float = 0.0) -> bool:
         """Tell what changed.
 
         Args:
             wants: what is on the screen.
             sweep: read every run folder again, whatever the index says.
+            steady: seconds between looks at what only goes on.
 
         Returns:
             Whether more is waiting to be read at once.
         """
-        slow = sweep or time.monotonic() - self._slow >= SLOW_BEAT
+        now = time.monotonic()
+        slow = sweep or now - self._slow >= SLOW_BEAT
         if slow:
-            self._slow = time.monotonic()
+            self._slow = now
+        goes_on = now - self._steady >= steady
+        if goes_on:
+            self._steady = now
         if sweep:
             from imbtui import index
 
@@ -139,14 +167,15 @@ class Poller:
         if self._list_moved(slow):
             self._read_list()
         else:
-            self._look_at_active(slow)
+            self._look_at_active(slow=slow, goes_on=goes_on)
         if slow:
             running = [i for i in self._active if self._rows[i]["state"] == "running"]
             self._tell(MachineSeen(self._machine.read(running)))
         self._read_queue(wants.queue, slow)
         self._read_log(wants.log)
         self._read_system(wants.system)
-        return self._read_curves(wants.curves)
+        known = self._followed.keys() if wants.beside and not goes_on else ()
+        return self._read_curves(wants.curves.difference(known))
 
     # The list
 
@@ -176,7 +205,7 @@ class Poller:
         self._index = index.stamp(self._runs)
         self._rows = {row["id"]: self._dressed(row) for row in rows}
         active = [row for row in self._rows.values() if row["state"] in store.ACTIVE]
-        self._active = {row["id"]: self._active.get(row["id"], _Active()) for row in active}
+        self._active = {row["id"]: self._active.get(row["id"]) or self._new(row["id"]) for row in active}
         self._reasons(active)
         for row in active:
             self._enrich(row["id"])
@@ -184,6 +213,10 @@ class Poller:
         gc.collect(1)
         gc.freeze()
         self._tell(RunsChanged(tuple(self._rows.values())))
+
+    def _new(self, run_id: str) -> _Active:
+        run = self._runs.run(run_id)
+        return _Active((run.state, run.result, run.submit, run.ranks), (run.root, run.ranks))
 
     def _dressed(self, row: Row) -> Row:
         """Return a row with what the screens would otherwise make of it at every key."""
@@ -201,7 +234,7 @@ class Poller:
     def _warn(self, sentence: str) -> None:
         self._tell(Said(sentence, severity="warning"))
 
-    def _look_at_active(self, slow: bool) -> None:
+    def _look_at_active(self, *, slow: bool, goes_on: bool) -> None:
         from imbtui import index, store
 
         moved: set[str] = set()
@@ -210,11 +243,13 @@ class Poller:
             self._reasons([self._rows[i] for i in self._active])
         for run_id, known in list(self._active.items()):
             run, row = self._runs.run(run_id), self._rows[run_id]
-            stamps = (_stamp(run.state), _stamp(run.result), _stamp(run.submit), _stamp(run.ranks))
             # A process that was killed leaves no trace in files: running ones are asked after.
-            if stamps != known.stamps or (slow and row["state"] == "running"):
-                known.stamps = stamps
-                fresh = index.row_of(store.read(run))
+            if known.moved(closely=slow) or (
+                slow and row["state"] == "running" and not any(rank.alive() for rank in known.ranks)
+            ):
+                view = store.read(run)
+                known.ranks = store.registered(run, view.attempt)
+                fresh = index.row_of(view)
                 if any(row.get(key) != value for key, value in fresh.items()):
                     changed |= fresh["state"] != row["state"] or fresh["attempt"] != row["attempt"]
                     extra = {key: row[key] for key in ("live", "why") if key in row}
@@ -223,7 +258,7 @@ class Poller:
                     moved.add(run_id)
                     if fresh["state"] not in store.ACTIVE:
                         del self._active[run_id]
-            if self._enrich(run_id):
+            if (goes_on or run_id in moved) and self._enrich(run_id):
                 moved.add(run_id)
         if changed:
             self._tell(RunsChanged(tuple(self._rows.values())))
@@ -318,7 +353,7 @@ class Poller:
         if not wanted:
             self._queue = None
             return
-        stamp = (_stamp(self._runs.queue), *(known.stamps for known in self._active.values()))
+        stamp = (_stamp(self._runs.queue), *(dict(known.stamps) for known in self._active.values()))
         if slow or stamp != self._queue:
             from imbtui import queue
 
@@ -385,49 +420,65 @@ class Live:
         self.share: dict[str, float] = {}
         self._active: dict[str, int] = {}
         self._app = app
-        self._poller = Poller(runs, app.post_message)
-        self._busy = False
-        self._again = False
-        self._sweep = False
-        self._trouble = ""
+        self._runs = runs
+        self._poked = threading.Event()
+        self._taken = threading.Event()
+        self._sweep = threading.Event()
+        self._over = False
 
     def start(self) -> None:
-        """Look now, and then at every beat."""
-        self._app.set_interval(BEAT, self.beat)
-        self.beat()
+        """Look now, and then at every beat, in a thread that ends with the app."""
+        threading.Thread(target=self._watch, name="poller", daemon=True).start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over = True
+        self._taken.set()
+        self._poked.set()
 
     def poke(self, *, sweep: bool = False) -> None:
         """Look as soon as possible: something changed, or other runs are on the screen."""
-        self._sweep |= sweep
-        if self._busy:
-            self._again = True
-        else:
-            self.beat()
+        if sweep:
+            self._sweep.set()
+        self._poked.set()
 
-    def beat(self) -> None:
-        """Look once, in a thread, unless the look before is still under way."""
-        if self._busy or not self._app.screen_stack:  # without screens the dashboard is being left
-            return
-        self._busy, self._again = True, False
-        sweep, self._sweep = self._sweep, False
-        screen = self._app.screen
-        wants = screen.wants() if hasattr(screen, "wants") else Wants()
-        self._app.run_worker(
-            lambda: self._look(wants, sweep), thread=True, exclusive=True, group="live", exit_on_error=False
-        )
+    def taken(self) -> None:
+        """What was told last has been dealt with: no look comes before it, however long a screen takes."""
+        self._taken.set()
 
-    def _look(self, wants: Wants, sweep: bool) -> None:
-        more, trouble = False, ""
-        try:
-            more = self._poller.look(wants, sweep=sweep)
-        except Exception as error:
-            # The dashboard stays up whatever a disk or a damaged file does, and says what happened, once.
-            trouble = f"looking at the runs failed: {type(error).__name__}: {error}"
-            if trouble != self._trouble:
-                self._app.post_message(Said(trouble, severity="error"))
-        finally:
-            self._trouble = trouble
-            self._app.post_message(Looked(more))
+    def _watch(self) -> None:
+        told: list[Message] = []
+        poller = Poller(self._runs, told.append)
+        trouble = ""
+        while not self._over:
+            self._poked.clear()
+            sweep = self._sweep.is_set()
+            if sweep:
+                self._sweep.clear()
+            more, trouble_before, trouble = False, trouble, ""
+            try:
+                more = poller.look(self._wants(), sweep=sweep, steady=STEADY_BEAT)
+            except Exception as error:
+                # The dashboard stays up whatever a disk or a damaged file does, and says what happened, once.
+                trouble = f"looking at the runs failed: {type(error).__name__}: {error}"
+                if trouble != trouble_before:
+                    told.append(Said(trouble, severity="error"))
+            if told:
+                self._taken.clear()
+                try:
+                    if self._over or not self._app.post_message(Seen(tuple(told))):
+                        return
+                except RuntimeError:  # the app has ended between the two
+                    return
+                told.clear()
+                self._taken.wait()
+            if not more:
+                self._poked.wait(BEAT)
+
+    def _wants(self) -> Wants:
+        """Return what the screen shows; `wants` of a screen is called from the poller's thread."""
+        stack = self._app.screen_stack
+        return stack[-1].wants() if stack and hasattr(stack[-1], "wants") else Wants()
 
     # The app passes its messages through here before the screens see them.
 
@@ -461,12 +512,6 @@ class Live:
         self.curves.pop(message.run_id, None)
         self.complete.discard(message.run_id)
         self.share.pop(message.run_id, None)
-
-    def looked(self, message: Looked) -> None:
-        """The look is over; begin the next one at once when more is waiting."""
-        self._busy = False
-        if message.more or self._again:
-            self.beat()
 
 
 def _stamp(path: Path) -> Stamp:

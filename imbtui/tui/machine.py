@@ -44,7 +44,7 @@ class Machine:
 
     Attributes:
         cores: CPU cores that may be used.
-        cpu: share of all cores that was busy since the reading before, in [0, 1]; None at first.
+        cpu: share of all cores that was busy since the reading before, in whole hundredths; None at first.
         gpus: readings of its GPUs.
         paused: why the queue starts nothing; empty while it does.
     """
@@ -101,7 +101,7 @@ class MachineReader:
         before, self._before = self._before, (total, idle)
         if before is None or total <= before[0]:
             return None
-        return 1 - (idle - before[1]) / (total - before[0])
+        return round(1 - (idle - before[1]) / (total - before[0]), 2)
 
 
 def _seen(gpu: Gpu, trainers: Mapping[int, str]) -> GpuSeen:

@@ -65,12 +65,16 @@ class RowsDropped(Message, bubble=False):
         self.run_id = run_id
 
 
-class Looked(Message, bubble=False):
-    """The poller has looked once; `more` says that it left something to be read at once."""
+class Seen(Message, bubble=False):
+    """What one look of the poller has found.
 
-    def __init__(self, more: bool) -> None:
+    Attributes:
+        parts: the messages to act on, in their order.
+    """
+
+    def __init__(self, parts: Sequence[Message]) -> None:
         super().__init__()
-        self.more = more
+        self.parts = parts
 
 
 class LogGrew(Message, bubble=False):

@@ -325,7 +325,7 @@ class Runs(Screen[None]):
         self.query_one(Detail).show(row, knobs, marked=marked, group=group)
         pane = self.query_one(Preview)
         drawn = pane.runs_of(group) if group else [row["id"]] if row else []
-        self._wanted = Wants(frozenset(drawn) if pane.display else frozenset())
+        self._wanted = Wants(frozenset(drawn) if pane.display else frozenset(), beside=True)
         if not pane.display or not preview:
             return
         if group is not None:

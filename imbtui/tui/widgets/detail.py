@@ -6,16 +6,16 @@ from typing import ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
-from textual.widget import Widget
 
 from imbtui import text
 from imbtui.files import printable
 from imbtui.tui import rows as say
 from imbtui.tui.grouping import Group, summary
 from imbtui.tui.messages import Row
+from imbtui.tui.widgets.kept import Kept
 
 
-class Detail(Widget):
+class Detail(Kept):
     """First line: id and what the run is. Second line: why it is where it is, or its numbers."""
 
     DEFAULT_CSS = """
@@ -41,11 +41,13 @@ class Detail(Widget):
             knobs: what its recipe mostly is; empty while that is read.
             marked: how many runs are marked.
         """
+        before = (self._row, self._knobs, self._marked, self._group)
         self._row, self._knobs, self._marked, self._group = row, knobs, marked, group
-        self.refresh()
+        if before != (row, knobs, marked, group):
+            self.repaint()
 
     def render_line(self, y: int) -> Strip:
-        row, quiet = self._row, self.get_component_rich_style("detail--quiet")
+        row, quiet = self._row, self.style_of("detail--quiet")
         if self._group is not None:
             return self._of_group(self._group, y)
         if row is None:
@@ -53,26 +55,24 @@ class Detail(Widget):
         if y == 0:
             marked = f"{text.plural(self._marked, 'run')} marked   " if self._marked else ""
             segments = [
-                Segment(marked, self.get_component_rich_style("detail--text")),
-                Segment(printable(row["id"]), self.get_component_rich_style("detail--id")),
+                Segment(marked, self.style_of("detail--text")),
+                Segment(printable(row["id"]), self.style_of("detail--id")),
                 Segment(f"  {self._knobs}", quiet),
             ]
         else:
             bad = row["state"] in ("failed", "crashed")
-            style = self.get_component_rich_style("detail--bad" if bad else "detail--text")
+            style = self.style_of("detail--bad" if bad else "detail--text")
             segments = [Segment(_second(row, self.size.width), style)]
         return Strip(segments).crop_extend(0, self.size.width, quiet)
 
     def _of_group(self, group: Group, y: int) -> Strip:
-        quiet = self.get_component_rich_style("detail--quiet")
+        quiet = self.style_of("detail--quiet")
         said = [text for _, text in summary(group)]
         if y == 0:
-            name = Segment(group.label, self.get_component_rich_style("detail--id"))
+            name = Segment(group.label, self.style_of("detail--id"))
             return Strip([name, Segment(f"  {said[0]}", quiet)]).crop_extend(0, self.size.width, quiet)
         rest = "   ".join(f"{label} {text}" for label, text in summary(group)[1:])
-        return Strip([Segment(rest, self.get_component_rich_style("detail--text"))]).crop_extend(
-            0, self.size.width, quiet
-        )
+        return Strip([Segment(rest, self.style_of("detail--text"))]).crop_extend(0, self.size.width, quiet)
 
 
 def _second(row: Row, width: int) -> str:

@@ -8,17 +8,17 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
-from textual.widget import Widget
 
 from imbtui.text import plural
 from imbtui.tui.machine import GIB, GpuSeen, Machine
+from imbtui.tui.widgets.kept import Kept
 from imbtui.tui.widgets.table import cell
 
 BAR = 10
 MOST = 8
 
 
-class Devices(Widget):
+class Devices(Kept):
     """Nothing in a terminal without room; then the first line of the screen says it.
 
     Args:
@@ -53,14 +53,14 @@ class Devices(Widget):
         if self._cpu and machine and not gpus:
             self._machine = machine
             self.styles.height = 1
-            self.refresh()
+            self.repaint()
             return
         shown = gpus[:MOST] if len(gpus[:MOST]) <= room else ()
         if len(shown) != len(self._gpus):
             self.styles.height = len(shown)
         if shown != self._gpus:
             self._gpus = shown
-            self.refresh()
+            self.repaint()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -103,4 +103,4 @@ class Devices(Widget):
         return [Segment("━" * full, self._style("bar")), Segment("┄" * (BAR - full), self._style("quiet"))]
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"devices--{name}")
+        return self.style_of(f"devices--{name}")

@@ -9,10 +9,11 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
-from textual.widget import Widget
+
+from imbtui.tui.widgets.kept import Kept
 
 
-class FilterLine(Widget):
+class FilterLine(Kept):
     """A filter with its cursor, and what is said of it on the right.
 
     Whoever has the focus passes its keys on while `typing`. A field that took the focus would get only what
@@ -46,13 +47,13 @@ class FilterLine(Widget):
             self.text, self._cursor = text, len(text)
         self.typing = self.typing if typing is None else typing
         self.set_class(self.typing or bool(self.text), "-shown")
-        self.refresh()
+        self.repaint()
 
     def say(self, sentence: str) -> None:
         """Say something on the right."""
         if sentence != self._said:
             self._said = sentence
-            self.refresh()
+            self.repaint()
 
     def edit(self, event: events.Key) -> bool:
         """Take a key; return whether it is one that edits."""
@@ -84,13 +85,11 @@ class FilterLine(Widget):
 
     def _put(self, text: str, cursor: int) -> None:
         self.text, self._cursor = text, max(0, min(len(text), cursor))
-        self.refresh()
+        self.repaint()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        plain, quiet, prompt = (
-            self.get_component_rich_style(f"filter-line--{name}") for name in ("text", "quiet", "prompt")
-        )
+        plain, quiet, prompt = (self.style_of(f"filter-line--{name}") for name in ("text", "quiet", "prompt"))
         said = f"  {self._said} " if self._said else ""
         room = max(8, width - 3 - cell_len(said))
         # The cursor stays in sight: a long text loses its beginning.

@@ -9,15 +9,15 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.strip import Strip
-from textual.widget import Widget
 
 from imbtui.tui.machine import GIB, Machine
 from imbtui.tui.messages import Row
+from imbtui.tui.widgets.kept import Kept
 
 LEAST_PLACE = 24  # cells that a place is shortened to at most
 
 
-class Head(Widget):
+class Head(Kept):
     """Title on the left; devices and queue on the right, as much of them as fits."""
 
     DEFAULT_CSS = """
@@ -40,24 +40,25 @@ class Head(Widget):
         """Change what stands on the left."""
         self.heading = self.heading if title is None else title
         self.place = self.place if place is None else place
-        self.refresh()
+        self.repaint()
 
     def machine(self, machine: Machine | None) -> None:
         """Show another reading of the machine."""
-        self._machine = machine
-        self.refresh()
+        if machine != self._machine:
+            self._machine = machine
+            self.repaint()
 
     def runs(self, rows: Iterable[Row]) -> None:
         """Count the runs of a queue."""
         counts = Counter(row["state"] for row in rows)
         if counts != self._counts:
             self._counts = counts
-            self.refresh()
+            self.repaint()
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        quiet = self.get_component_rich_style("head--quiet")
-        title = Segment(f" {self.heading}", self.get_component_rich_style("head--title"))
+        quiet = self.style_of("head--quiet")
+        title = Segment(f" {self.heading}", self.style_of("head--title"))
         place = cell_len(self.place)
         for right in self._right():
             # A long place loses its beginning before the machine is left out.
@@ -78,25 +79,25 @@ class Head(Widget):
     def _right(self) -> list[list[Segment]]:
         """Return what could stand on the right, most telling first."""
         queue = self._queue()
-        gap = [Segment("   ", self.get_component_rich_style("head--quiet"))]
+        gap = [Segment("   ", self.style_of("head--quiet"))]
         ways = [self._devices(detail) for detail in (2, 1, 0)]
         return [*([*way, *gap, *queue] for way in ways if way), queue]
 
     def _queue(self) -> list[Segment]:
-        style = self.get_component_rich_style("head--text")
+        style = self.style_of("head--text")
         running, queued = self._counts["running"], self._counts["queued"]
         if self._machine and self._machine.paused:
-            warning = self.get_component_rich_style("head--warning")
+            warning = self.style_of("head--warning")
             return [Segment(f"{running} running · {queued} queued · ", style), Segment("paused", warning)]
         if not running and not queued:
-            return [Segment("nothing queued", self.get_component_rich_style("head--quiet"))]
+            return [Segment("nothing queued", self.style_of("head--quiet"))]
         return [Segment(f"{running} running · {queued} queued", style)]
 
     def _devices(self, detail: int) -> list[Segment]:
         machine = self._machine
         if machine is None:
             return []
-        style = self.get_component_rich_style("head--quiet")
+        style = self.style_of("head--quiet")
         if not machine.gpus:
             cores = f"CPU, {machine.cores} cores" if detail else "CPU"
             busy = "" if machine.cpu is None else f" {100 * machine.cpu:.0f} %"

@@ -10,7 +10,8 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding
 from textual.strip import Strip
-from textual.widget import Widget
+
+from imbtui.tui.widgets.kept import Kept
 
 
 def _always(binding: Binding) -> bool:
@@ -29,7 +30,7 @@ def _rank(position: int, binding: Binding, home: bool) -> int:
     return 1 if (kind == "app") is home and kind != "chart" else 2 if kind == "chart" else 3
 
 
-class KeyBar(Widget):
+class KeyBar(Kept):
     """Keys and what they do, made from the bindings in force; a click presses the key."""
 
     DEFAULT_CSS = """
@@ -44,7 +45,7 @@ class KeyBar(Widget):
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.refresh())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _: self.repaint())
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -59,7 +60,7 @@ class KeyBar(Widget):
                 break
             kept.append(binding)
             used += self._width(binding)
-        plain = self.get_component_rich_style("key-bar--text")
+        plain = self.style_of("key-bar--text")
         segments = [Segment(" ", plain)]
         self._places = []
         position = 1
@@ -86,7 +87,7 @@ class KeyBar(Widget):
     def _pieces(self, binding: Binding, plain: Style) -> list[Segment]:
         key = self.app.get_key_display(binding)
         return [
-            Segment(key, self.get_component_rich_style("key-bar--key")),
+            Segment(key, self.style_of("key-bar--key")),
             Segment(f" {binding.description}  ", plain),
         ]
 

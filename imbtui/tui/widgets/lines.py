@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from imbtui.tui.widgets.kept import Kept
 
 Line = Sequence[tuple[str, str]]
 """A line as (text, style) pieces; a style is one of `STYLES`."""
@@ -18,7 +20,7 @@ Line = Sequence[tuple[str, str]]
 STYLES = ("text", "quiet", "strong", "good", "warning", "bad", "accent", "bar", "rail", "found", "here")
 
 
-class Lines(ScrollView, can_focus=True):
+class Lines(ScrollView, Kept, can_focus=True):
     """Lines of text.
 
     Args:
@@ -70,29 +72,31 @@ class Lines(ScrollView, can_focus=True):
         self._fixed = fixed
         self._lines: Sequence[Line] = ()
         self._follow = follow
-        self._ground_style: Style | None = None
 
     def show(self, lines: Sequence[Line], *, stay: bool = False) -> None:
         """Show other lines; where the text was followed at its end, it still is, unless it is to `stay`."""
+        if self._fixed:
+            self._show_fixed(lines)
+            return
         at_end = self.scroll_offset.y >= self.max_scroll_y
         self._lines = lines
-        if not self._fixed:
-            width = max((sum(len(text) for text, _ in line) for line in lines), default=0)
-            self.virtual_size = Size(width, len(lines))
-        self.refresh()
+        width = max((sum(len(text) for text, _ in line) for line in lines), default=0)
+        self.virtual_size = Size(width, len(lines))
+        self.repaint()
         if self._follow and at_end and not stay:
             self.call_after_refresh(self.scroll_end, animate=False)
 
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._ground_style = None
-
-    @property
-    def _ground(self) -> Style:
-        # Asking for it costs as much as a line.
-        if self._ground_style is None:
-            self._ground_style = self.rich_style
-        return self._ground_style
+    def _show_fixed(self, lines: Sequence[Line]) -> None:
+        """Show other lines in place of those before, and draw those that differ."""
+        before, self._lines = self._lines, lines
+        width = self.size.width
+        changed = [
+            Region(0, y, width, 1)
+            for y, (old, new) in enumerate(zip_longest(before, lines, fillvalue=()))
+            if list(old) != list(new)
+        ]
+        if changed:
+            self.refresh(*changed)
 
     @property
     def plain(self) -> list[str]:
@@ -102,12 +106,9 @@ class Lines(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         position = y + self.scroll_offset.y
         if position >= len(self._lines):
-            return Strip.blank(self.size.width, self._ground)
+            return Strip.blank(self.size.width, self.style_of())
         strip = Strip(
-            [
-                Segment(text, self.get_component_rich_style(f"lines--{style}"))
-                for text, style in self._lines[position]
-            ]
+            [Segment(text, self.style_of(f"lines--{style}")) for text, style in self._lines[position]]
         )
         left = self.scroll_offset.x
-        return strip.crop_extend(left, left + self.size.width, self._ground)
+        return strip.crop_extend(left, left + self.size.width, self.style_of())

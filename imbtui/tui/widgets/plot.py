@@ -12,15 +12,15 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from imbtui import text
 from imbtui.files import printable
 from imbtui.plotting import braille
 from imbtui.plotting.braille import Chart, Piece, Series
+from imbtui.tui.widgets.kept import Kept
 
 
-class Plot(Widget):
+class Plot(Kept):
     """Series over time. What is drawn is kept until data, scale or size change."""
 
     DEFAULT_CSS = """
@@ -71,7 +71,7 @@ class Plot(Widget):
         self._cursor: float | None = None
         self._zero = False
         self._chart: Chart | None = None
-        self._ground_style: Style | None = None
+        self._drawn: tuple[object, ...] = ()
 
     def draw(
         self,
@@ -97,17 +97,24 @@ class Plot(Widget):
             cursor: where on the x axis values are read out; None: nowhere.
             zero: begin the y axis at 0.
         """
+        # Lines of runs grow in place: it is their lengths that tell whether there is anything new.
+        grown = [(id(part), len(part)) for one in series for part in (one.x, one.y, one.low, one.high)]
+        told = [(one.label, one.pattern, one.mark) for one in series]
+        drawn = (title, told, grown, unit, log_y, empty, x_range, cursor, zero)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
         self._zero = zero
         self._x_range, self._cursor = x_range, cursor
         self._empty = empty
         self._title, self._series = printable(title), series
         self._unit, self._log_y = unit, log_y
         self._chart = None
-        self.refresh()
+        self.repaint()
 
     def on_resize(self, event: events.Resize) -> None:
         self._chart = None
-        self.refresh()  # it may have been painted in its new size with the chart of the old one
+        self.repaint()  # it may have been painted in its new size with the chart of the old one
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -157,7 +164,7 @@ class Plot(Widget):
         under = strip.crop(place, place + 1).text
         if under.strip():
             return strip
-        line = Segment("┊", self.get_component_rich_style("plot--cursor"))
+        line = Segment("┊", self.style_of("plot--cursor"))
         return Strip.join([strip.crop(0, place), Strip([line]), strip.crop(place + 1, width)])
 
     @property
@@ -171,7 +178,7 @@ class Plot(Widget):
         return chart.left + round((self._cursor - first) / (last - first) * (self.columns - 1))
 
     def _head(self, width: int) -> Strip:
-        title = Segment(self._title, self.get_component_rich_style("plot--title"))
+        title = Segment(self._title, self.style_of("plot--title"))
         pieces = braille.legend(self._series, plain=self._plain)
         if self._cursor is not None:
             values = read_out(self._series, self._cursor)
@@ -181,35 +188,25 @@ class Plot(Widget):
         legend = [Segment(piece, self._style(role)) for piece, role in pieces]
         room = width - cell_len(self._title) - sum(cell_len(s.text) for s in legend)
         if room < 2 and self._cursor is not None:
-            return Strip(legend).crop_extend(0, width, self._ground)  # the numbers are what was asked for
+            return Strip(legend).crop_extend(0, width, self.style_of())  # the numbers are what was asked for
         if room < 2:
-            return Strip([title]).crop_extend(0, width, self._ground)
-        return Strip([title, Segment(" " * room, self._ground), *legend]).crop_extend(0, width, self._ground)
+            return Strip([title]).crop_extend(0, width, self.style_of())
+        gap = Segment(" " * room, self.style_of())
+        return Strip([title, gap, *legend]).crop_extend(0, width, self.style_of())
 
     def _strip(self, pieces: Sequence[Piece], width: int) -> Strip:
         segments = [Segment(piece, self._style(role)) for piece, role in pieces]
-        return Strip(segments).crop_extend(0, width, self._ground)
-
-    def notify_style_update(self) -> None:
-        super().notify_style_update()
-        self._ground_style = None
-
-    @property
-    def _ground(self) -> Style:
-        # Asking for it costs as much as a line.
-        if self._ground_style is None:
-            self._ground_style = self.rich_style
-        return self._ground_style
+        return Strip(segments).crop_extend(0, width, self.style_of())
 
     def _style(self, role: int) -> Style:
         if role == braille.LABEL:
-            return self.get_component_rich_style("plot--label")
+            return self.style_of("plot--label")
         if role == braille.AXIS:
-            return self.get_component_rich_style("plot--axis")
+            return self.style_of("plot--axis")
         part, index = ("band", role - braille.BAND) if role >= braille.BAND else ("series", role)
         pattern = self._series[index].pattern
         number = (index if pattern is None else pattern) % len(braille.PATTERNS)
-        return self.get_component_rich_style(f"plot--{part}-{number}")
+        return self.style_of(f"plot--{part}-{number}")
 
 
 def _place(series: Sequence[Series], x: float) -> float:

@@ -274,13 +274,14 @@ class RunsTable(RunLines):
             return
         ids = {row["id"] for row in self.group.runs}
         self.marks = self.marks - ids if ids <= self.marks else self.marks | ids
-        self.refresh()
+        self.repaint()
         self._go(self._cursor + 1)
         self._tell(always=True)
 
     def action_group(self) -> None:
         self.grouped = not self.grouped
         self.show(self._runs)
+        self.refresh()
         self.post_message(self.Arranged())
 
     def action_open_group(self, opened: bool) -> None:

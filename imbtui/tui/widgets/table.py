@@ -1,7 +1,8 @@
-"""A table with a cursor, drawn line by line: only lines on the screen are ever formatted."""
+"""A table with a cursor, drawn line by line: only lines on the screen are ever formatted, and each once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -18,10 +20,12 @@ from textual.strip import Strip
 
 from imbtui.tui.messages import Row
 from imbtui.tui.theme import selected
+from imbtui.tui.widgets.kept import Kept
 
 GAP = 2
 MARK = 3  # columns before the first cell: the mark, and the cursor's edge
 MEASURED = 120  # rows that say how wide contents are
+FRESH = 10.0  # seconds after which a line that has not changed is formatted again: it may tell an age
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Column:
     fills: bool = False
 
 
-class Table(ScrollView, can_focus=True):
+class Table(ScrollView, Kept, can_focus=True):
     """Rows as lines, in the order given; each has an `id`. Keeps its cursor on the same row, and its marks.
 
     Args:
@@ -143,7 +147,13 @@ class Table(ScrollView, can_focus=True):
         self._highlighted: str | None = None
         self._needed: dict[str, int] = {}
         self._drawn: list[tuple[Column, int]] = []
-        self._styles: dict[tuple[str, bool], Style] = {}
+        self._styles: dict[bool, _Styles] = {}
+        # Lines as they were drawn, by row. Formatting one takes 0.1 ms, and a key moves the cursor on two of
+        # the forty on the screen.
+        self._strips: dict[str, tuple[Row, bool, bool, Strip]] = {}
+        self._heading: tuple[str, bool, Strip] | None = None
+        self._drawn_as: tuple[Any, ...] = ()
+        self._background: Color | None = None
 
     # What it shows
 
@@ -172,7 +182,7 @@ class Table(ScrollView, can_focus=True):
         if stays:
             self.scroll_to(y=self._cursor - offset, animate=False)
         self._keep_in_sight()
-        self.refresh()
+        self.repaint()
         self._tell()
 
     @property
@@ -194,11 +204,19 @@ class Table(ScrollView, can_focus=True):
 
     def update(self, rows: Mapping[str, Row]) -> None:
         """Replace single rows; their order stays until the next `show`."""
+        # Asked once: where a widget is and how far it is scrolled takes as long as to draw a line.
+        size, top = self.size, self.scroll_offset.y
+        changed = []
         for row_id, row in rows.items():
             position = self._places.get(row_id)
-            if position is not None:
-                self.rows[position] = row
-                self._refresh_row(position)
+            if position is None:
+                continue
+            self.rows[position] = row
+            line = position - top + 1
+            if 1 <= line < size.height and self._differs(position, size.width):
+                changed.append(Region(0, line, size.width, 1))
+        if changed:
+            self.refresh(*changed)
 
     def select(self, row_id: str) -> None:
         """Put the cursor on a row."""
@@ -208,7 +226,7 @@ class Table(ScrollView, can_focus=True):
     def unmark(self) -> None:
         """Take away all marks."""
         self.marks.clear()
-        self.refresh()
+        self.repaint()
 
     def is_marked(self, row: Row) -> bool:
         """Whether a line shows a mark."""
@@ -341,21 +359,70 @@ class Table(ScrollView, can_focus=True):
             start += width + GAP
         return None
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        # The same for all lines of a drawing.
-        self._drawn, self._styles = self._layout(), {}
-        return super().render_lines(crop)
+    def forget(self) -> None:
+        super().forget()
+        self._forget_lines()
+        self._styles.clear()
+        self._background = None
+
+    def _forget_lines(self) -> None:
+        self._strips.clear()
+        self._heading = None
+
+    def draw_lines(self, crop: Region) -> list[Strip]:
+        # The usual way takes 0.1 ms a line for borders and the like, which no table has.
+        self._prepare()
+        width = self.size.width
+        strips = [self.render_line(y) for y in crop.line_range]
+        if self._background is None:
+            self._background = self.background_colors[1]
+        for line_filter in self.get_line_filters():
+            strips = [strip.apply_filter(line_filter, self._background) for strip in strips]
+        if crop.column_span != (0, width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
+
+    def _prepare(self) -> None:
+        """Forget drawn lines when columns or widths have changed, or when they have stood for long."""
+        self._drawn = self._layout()
+        columns = [(column.key, column.title, width) for column, width in self._drawn]
+        drawn_as = (self.size.width, columns, time.monotonic() // FRESH)
+        if drawn_as != self._drawn_as:
+            self._drawn_as = drawn_as
+            self._forget_lines()
+
+    def _differs(self, position: int, width: int) -> bool:
+        """Whether a line looks different from how it was drawn last."""
+        row = self.rows[position]
+        known = self._strips.get(row["id"])
+        if known is None:
+            return True
+        cursor, marked = position == self._cursor, self.is_marked(row)
+        strip = self._line(row, width, cursor=cursor, marked=marked)
+        if known[1:] == (cursor, marked, strip):
+            strip = known[3]
+        self._strips[row["id"]] = (row, cursor, marked, strip)
+        return strip is not known[3]
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
-            return self._heading(width)
+            if self._heading is None or self._heading[:2] != (self.sort_key, self.descending):
+                self._heading = (self.sort_key, self.descending, self._draw_heading(width))
+            return self._heading[2]
         position = y - 1 + self.scroll_offset.y
         if position >= len(self.rows):
-            return Strip.blank(width, self.rich_style)
-        return self._line(position, width)
+            return Strip.blank(width, self._styles_of(cursor=False).ground)
+        row = self.rows[position]
+        cursor, marked = position == self._cursor, self.is_marked(row)
+        known = self._strips.get(row["id"])
+        if known is not None and known[0] is row and known[1] == cursor and known[2] == marked:
+            return known[3]
+        strip = self._line(row, width, cursor=cursor, marked=marked)
+        self._strips[row["id"]] = (row, cursor, marked, strip)
+        return strip
 
-    def _heading(self, width: int) -> Strip:
+    def _draw_heading(self, width: int) -> Strip:
         plain = self.get_component_rich_style("table--heading")
         sorted_by = self.get_component_rich_style("table--sorted")
         segments = [Segment(" " * MARK, plain)]
@@ -373,33 +440,36 @@ class Table(ScrollView, can_focus=True):
             segments.append(Segment(cell(title, cells, column.right), style))
         return Strip(segments).crop_extend(0, width, plain)
 
-    def _line(self, position: int, width: int) -> Strip:
-        row = self.rows[position]
-        cursor = position == self._cursor
-        ground = self.get_component_rich_style("table--cursor" if cursor else "table--text")
-        back = selected(Style(), ground) if cursor else Style(bgcolor=ground.bgcolor)
+    def _styles_of(self, *, cursor: bool) -> _Styles:
+        if cursor not in self._styles:
+            ground = self.get_component_rich_style("table--cursor" if cursor else "table--text")
+            back = Style(bgcolor=ground.bgcolor)
+            self._styles[cursor] = _Styles(
+                lambda style: selected(style, ground) if cursor else style + back,
+                self.get_component_rich_style,
+            )
+        return self._styles[cursor]
 
-        def style(component: str) -> Style:
-            known = self._styles.get((component, cursor))
-            if known is None:
-                known = self.get_component_rich_style(component)
-                known = selected(known, ground) if cursor else known + back
-                self._styles[component, cursor] = known
-            return known
-
-        marked = self.is_marked(row)
+    def _line(self, row: Row, width: int, *, cursor: bool, marked: bool) -> Strip:
+        styles = self._styles_of(cursor=cursor)
+        style = styles.__getitem__
         segments = [
             Segment("▌" if cursor else " ", style("table--edge")),
             Segment("● " if marked else "  ", style("table--mark")),
         ]
         heading = self.heading_of(row, style)
         if heading is not None:
-            return Strip([*segments, *heading]).crop_extend(0, width, back)
-        for number, (column, cells) in enumerate(self._drawn):
-            if number:
-                segments.append(Segment(" " * GAP, back))
+            return Strip([*segments, *heading]).crop_extend(0, width, styles.ground)
+        gap = Segment(" " * GAP, styles.ground)
+        filled = MARK - GAP
+        for column, cells in self._drawn:
+            if filled > MARK:
+                segments.append(gap)
             segments += self.cells(row, column, cells, style)
-        return Strip(segments).crop_extend(0, width, back)
+            filled += GAP + cells
+        if filled < width:
+            segments.append(Segment(" " * (width - filled), styles.ground))
+        return Strip(segments, max(filled, width)).crop(0, width)
 
     def heading_of(self, row: Row, style: Callable[[str], Style]) -> list[Segment] | None:
         """Return the whole of a line that has no columns; None: it has."""
@@ -408,6 +478,18 @@ class Table(ScrollView, can_focus=True):
     def cells(self, row: Row, column: Column, width: int, style: Callable[[str], Style]) -> list[Segment]:
         """Return a cell, exactly `width` cells wide."""
         return [Segment(cell(column.show(row), width, column.right), style(column.style))]
+
+
+class _Styles(dict[str, Style]):
+    """Styles of the parts of a line by component class, on the line's ground; each is asked for once."""
+
+    def __init__(self, lay: Callable[[Style], Style], look_up: Callable[[str], Style]) -> None:
+        self._lay, self._look_up = lay, look_up
+        self.ground = lay(Style())
+
+    def __missing__(self, component: str) -> Style:
+        self[component] = style = self._lay(self._look_up(component))
+        return style
 
 
 def cell(content: str, width: int, right: bool = False) -> str:
