@@ -19,7 +19,6 @@ from imbtui.engine.examples import DataSplits, Examples
 from imbtui.option_types import NonNegativeInt
 
 NUM_CLASSES = 10
-INPUT_SHAPE = (3, 32, 32)
 FILES: tuple[tuple[str, ...], ...] = (
     (
         "cifar-10-batches-py/data_batch_1",

@@ -11,7 +11,6 @@ from imbtui.datasets._source import damaged, fetch, missing
 from imbtui.engine.examples import DataSplits, Examples
 
 NUM_CLASSES = 100
-INPUT_SHAPE = (3, 32, 32)
 FILES: tuple[tuple[str, ...], ...] = (
     ("cifar-100-python/train", "cifar-100-python/test", "cifar-100-python/meta"),
 )

@@ -17,7 +17,6 @@ from imbtui.errors import UserError
 from imbtui.option_types import Count, NonNegativeInt
 
 NUM_CLASSES = 10
-INPUT_SHAPE = (1, 8, 8)
 FILES: tuple[tuple[str, ...], ...] = ()
 MEAN = (0.3053,)
 STD = (0.3760,)

@@ -9,7 +9,6 @@ from imbtui.datasets._source import fetch
 from imbtui.engine.examples import DataSplits
 
 NUM_CLASSES = 10
-INPUT_SHAPE = (1, 28, 28)
 FILES: tuple[tuple[str, ...], ...] = (
     (
         "MNIST/raw/train-images-idx3-ubyte.gz",

@@ -11,7 +11,6 @@ from imbtui.datasets._source import damaged, fetch, missing
 from imbtui.engine.examples import DataSplits, Examples
 
 NUM_CLASSES = 10
-INPUT_SHAPE = (3, 32, 32)
 FILES: tuple[tuple[str, ...], ...] = (("train_32x32.mat", "test_32x32.mat"),)
 
 

@@ -11,7 +11,6 @@ from imbtui.engine.examples import DataSplits, Examples
 from imbtui.option_types import Count, NonNegative
 
 NUM_CLASSES = 2
-INPUT_SHAPE = (2,)
 FILES: tuple[tuple[str, ...], ...] = ()
 SHIFTS = np.array([(-0.1, 0.2), (0.1, -0.2)])
 """Added to the moon of class 0 and of class 1, which sets them further apart."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imbtui import files, plugins
-from imbtui.engine.examples import DataSplits, Examples
+from imbtui.engine.examples import Corruption, DataSplits, Examples
 from imbtui.errors import UserError
 from imbtui.recipe import Recipe
 from imbtui.recipe.resolve import check, options_model
@@ -68,7 +68,7 @@ def prepare(recipe: Recipe, root: Path) -> PreparedData:
         train, val = set_aside(train, wanted, recipe.data_seed)
     held_out = {"test": splits.test} if val is None else {"test": splits.test, "val": val}
     for corruption in recipe.corruptions:
-        corrupt = plugins.load("corruption", corruption.name)(**corruption.options)
+        corrupt: Corruption = plugins.load("corruption", corruption.name)(**corruption.options)
         if hasattr(corrupt, "held_out"):
             held_out = {
                 split: corrupt.held_out(examples, train, split=split, seed=recipe.seed)
