@@ -35,7 +35,9 @@ def command(
     cols: Annotated[
         str | None, typer.Option("--cols", metavar="KEY", help="Likewise; none gives one column.")
     ] = None,
-    metric: Annotated[str, typer.Option("--metric", "-m", metavar="METRIC")] = "test/balanced_accuracy",
+    metric: Annotated[
+        str, typer.Option("--metric", "-m", metavar="METRIC", help="A name, or an expression as in claims.")
+    ] = "test/balanced_accuracy",
     at: Annotated[
         str, typer.Option("--at", metavar="WHICH", help="last, best, max, min, epoch:8, mean_last:5 ...")
     ] = "last",

@@ -247,7 +247,7 @@ def _numbers(name: str, record: Record, members: Sequence[Member]) -> list[Numbe
     for table in record.get("reported", ()):
         wanted = flatten(table["where"])
         meant = [m for m in members if all(where.equal(m.lookup(k), v) for k, v in wanted.items())]
-        measured, _ = spread(meant, table["metric"], reader=reader)
+        measured, _ = spread(meant, table["metric"], among=members, reader=reader)
         found.append(
             Number(
                 name,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imbtui.members import Member
+from imbtui.members import Member, Run
 from imbtui.metrics import NotMeasured, Reader
+from imbtui.verdict import expression
 
 
 @dataclass(frozen=True)
@@ -52,32 +53,63 @@ class Spread:
 
 
 def spread(
-    members: Iterable[Member], metric: str, *, at: str = "last", stage: str | None = None, reader: Reader
+    members: Iterable[Member],
+    metric: str,
+    *,
+    at: str = "last",
+    stage: str | None = None,
+    among: Sequence[Member] = (),
+    reader: Reader,
 ) -> tuple[Spread | None, list[str]]:
     """Return a metric over the seeds of finished members, and a sentence for each that lacks it.
 
     Args:
         members: those that did not finish are passed over.
-        metric: its name.
-        at, stage: which value of its curve, see `metrics.pick`.
+        metric: its name, or an expression as in claims.
+        at, stage: which value of a curve is meant where the expression does not say it, see `metrics.pick`.
+        among: members of the study, where an expression may name another arm.
         reader: reads the runs.
 
     Raises:
-        UserError: `at` is no selector.
+        UserError: `at` is no selector, or the metric no expression.
     """
+    measured = expression.parse(metric)
+
+    def value(member: Member) -> float:
+        def look_up(reference: expression.Reference) -> float:
+            run = _meant(reference.arm, member, among)
+            where = stage if reference.stage is None else reference.stage
+            if reference.comparison is not None:
+                return reader.reach(run, reference.name, reference.comparison, where)
+            return reader.value(run, reference.name, reference.at or at, where)
+
+        return measured.evaluate(look_up)
+
     found: dict[int, list[float]] = {}
     lacking = []
     for member in members:
         if member.finished is None:
             continue
         try:
-            value = reader.value(member.finished, metric, at, stage)
+            found.setdefault(member.seed, []).append(value(member))
         except NotMeasured as error:
             lacking.append(f"{member.label} seed {member.seed}: {error}".strip())
-        else:
-            found.setdefault(member.seed, []).append(value)
-    means = {seed: math.fsum(values) / len(values) for seed, values in sorted(found.items())}
+    means = {seed: math.fsum(values) / len(values) for seed, values in sorted(found.items()) if values}
     return (Spread(means) if means else None), lacking
+
+
+def _meant(arm: str | None, member: Member, among: Sequence[Member]) -> Run:
+    """Return the finished run of a member, or of the one that differs from it in its arm.
+
+    Raises:
+        NotMeasured: there is none.
+    """
+    candidates = [member] if arm in (None, member.arm) else among
+    for other in candidates:
+        alike = other.seed == member.seed and other.point == member.point
+        if alike and other.arm == (arm or member.arm) and other.finished is not None:
+            return other.finished
+    raise NotMeasured(f"the run of {arm} has not finished")
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from imbtui import where
+from imbtui import metrics, where
 from imbtui.errors import UserError, did_you_mean
 from imbtui.members import Member
-from imbtui.metrics import NAME, Reader, names
+from imbtui.metrics import Reader
 from imbtui.report.spread import Spread, number, spread
+from imbtui.verdict import expression
 
 Format = Literal["md", "csv", "latex"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "latex")
@@ -122,7 +123,7 @@ def pivot(
         members: runs of one study, finished or not.
         rows, columns: `arm`, `seed`, a grid key, a dotted recipe key or a table's name (`dataset`, `loss`);
             `columns = None`: one column.
-        metric: its name.
+        metric: its name, or an expression as in claims.
         at, stage: which value of its curve, see `metrics.pick`.
         reported: the study's `[[reported]]` tables; of `error` and `accuracy` one is turned into the other.
         known: the names of what its runs record, see `recipe.measured.metrics`.
@@ -135,10 +136,7 @@ def pivot(
     for key in keys:
         if key not in points:
             where.check_key(key, where="table")
-    if not NAME.fullmatch(metric):
-        raise UserError(
-            f'"{metric}" is not the name of a metric', where="table", hint="Write e.g. test/accuracy."
-        )
+    names = [reference.name for reference in expression.parse(metric, where="table").references]
     groups: dict[tuple[str, str], list[Member]] = {}
     row_values: dict[str, Any] = {}
     column_values: dict[str, Any] = {}
@@ -156,11 +154,11 @@ def pivot(
     cells: dict[tuple[str, str], Cell] = {}
     notes: list[str] = []
     for place, group in groups.items():
-        measured, lacking = spread(group, metric, at=at, stage=stage, reader=reader)
+        measured, lacking = spread(group, metric, at=at, stage=stage, among=members, reader=reader)
         notes += lacking
         cells[place] = Cell(measured, len({m.seed for m in group}), reported_value(papers, metric, group))
     if all(cell.spread is None for cell in cells.values()):
-        _explain_nothing(members, metric, notes, reader, known)
+        _explain_nothing(members, names, notes, reader, known)
     notes = _at_most(notes)
     if mixed := _mixed(groups.values(), keys):
         notes.append(f"Cells average over {', '.join(mixed)}.")
@@ -325,19 +323,21 @@ def _mixed(groups: Iterable[Sequence[Member]], keys: Sequence[str]) -> list[str]
 
 
 def _explain_nothing(
-    members: Sequence[Member], metric: str, notes: list[str], reader: Reader, known: Sequence[str]
+    members: Sequence[Member], names: Sequence[str], notes: list[str], reader: Reader, known: Sequence[str]
 ) -> None:
-    """Raise when runs have finished and none has the metric, or when none is going to."""
+    """Raise when runs have finished and none has all of these metrics, or when none is going to."""
     from imbtui.recipe.measured import check_metric
 
     finished = [m.finished for m in members if m.finished is not None]
     if not finished or not notes:
-        check_metric(metric, known, where="table")
+        for name in names:
+            check_metric(name, known, where="table")
         return
-    found = sorted({n for run in finished for n in (*run.metrics, *names(reader.rows(run)))})
-    if metric in found:
-        raise UserError(notes[0], where="table")
-    raise UserError(f'no run measured "{metric}"', where="table", hint=did_you_mean(metric, found))
+    found = sorted({n for run in finished for n in (*run.metrics, *metrics.names(reader.rows(run)))})
+    for name in names:
+        if name not in found:
+            raise UserError(f'no run measured "{name}"', where="table", hint=did_you_mean(name, found))
+    raise UserError(notes[0], where="table")
 
 
 def _at_most(notes: list[str], limit: int = 3) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -64,6 +65,38 @@ def test_its_runs_are_counted_measured_and_judged(
     assert report.headline is not None and report.headline.of == "mine, CE: top-1 accuracy"
     assert report.headline.reported_text() == "0.660†"
     assert report.headline.measured_text() == "0.905 ± 0.007 (n=2)"
+
+
+@pytest.mark.parametrize(
+    ("metric", "text"),
+    [
+        ('m("test/accuracy", at = "max") - m("val/accuracy")', "0.350 ± 0.000 (n=2)"),
+        ('m("test/accuracy") - m("test/accuracy", arm = "LDAM")', "-0.250 (n=1)"),
+        ('reach("test/accuracy", ">= 0.9")', "2.000 ± 0.000 (n=2)"),
+    ],
+)
+def test_a_reported_number_may_be_an_expression(
+    make_runs: Callable[..., list[RunPaths]], runs: RunsPaths, metric: str, text: str
+) -> None:
+    """Seed 1 of the other arm has not finished, so that a difference from it has one value."""
+    arms = STUDY.replace(
+        "[[reported]]", '[[arms]]\nlabel = "LDAM"\nset = { "loss.name" = "ldam" }\n[[reported]]'
+    )
+    made = make_runs(
+        toml=arms.replace('metric = "test/accuracy"\nvalue', f"metric = '{metric}'\nvalue"), name="mine"
+    )
+    for number, run in enumerate(made[:3]):
+        accuracies = (0.5, 0.9, 0.75) if number < 2 else (1.0,)
+        rows = [
+            {"stage": "train", "step": step, "epoch": step, "test/accuracy": accuracy, "val/accuracy": 0.55}
+            for step, accuracy in enumerate(accuracies, 1)
+        ]
+        files.write_atomic(run.metrics, "\n".join(map(json.dumps, rows)) + "\n")
+        last = {"test/accuracy": accuracies[-1], "val/accuracy": 0.55}
+        files.write_json(run.result, {"attempt": 1, "state": "finished", "metrics": last, "best": {}})
+    index.sync(runs)
+    (report,) = report_papers(runs, [BY_SLUG["ye2020"]])
+    assert next(n for n in report.numbers if n.study == "mine").measured_text() == text
 
 
 def test_a_measured_number_does_not_take_a_headlines_place(

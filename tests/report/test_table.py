@@ -161,6 +161,16 @@ def test_runs_without_a_study(finished: RunsPaths) -> None:
     assert set(table.rows) == {"CE & co_1", "LDAM"}
 
 
+def test_a_cell_may_hold_an_expression(finished: RunsPaths) -> None:
+    members, _ = study_members(finished)
+    above_ce = 'm("test/accuracy") - m("test/accuracy", arm = "CE & co_1")'
+    table = pivot(members, rows="arm", columns=RATIO, metric=above_ce)
+    assert [[cell.text(2) for cell in row if cell] for row in table.cells] == [
+        ["0.00 ± 0.00 (n=3)", "0.00 ± 0.00 (n=3)"],
+        ["0.20 (n=1 of 3)", "0.20 ± 0.00 (n=3)"],
+    ]
+
+
 def test_nothing_has_run_yet(make_runs: Made, runs: RunsPaths) -> None:
     make_runs(toml=STUDY)
     members, reported = study_members(runs)
@@ -187,7 +197,8 @@ def test_a_run_that_lacks_the_metric_is_named(finished: RunsPaths) -> None:
         ({"rows": "amr"}, 'Did you mean "arm"'),
         ({"columns": "los.name"}, 'Did you mean "loss"'),
         ({"metric": "test/acuracy"}, 'Did you mean "test/accuracy"'),
-        ({"metric": "a b"}, "not the name of a metric"),
+        ({"metric": "a b"}, "cannot be read at column 3"),
+        ({"metric": 'm("test/accuracy") - m("train/acuracy")'}, 'no run measured "train/acuracy"'),
         ({"at": "lasst"}, "does not say which value"),
         ({"at": "best"}, "no metrics|no validation split"),
     ],
