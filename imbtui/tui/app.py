@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 SCREENS = Path(__file__).parent / "screens"
 SCREENS_PACKAGE = "imbtui.tui.screens"
 HOME = "runs"
+SETTLED = 0.7  # seconds after which the first screen stands
 COMING_UP = 0.005  # seconds between looks at a screen that is coming up while keys wait for it
 
 
@@ -149,6 +150,12 @@ class ImbtuiApp(App[None]):
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self._written.forget())
         self.live.start()
+        self.set_timer(SETTLED, self._prepare)
+
+    def _prepare(self) -> None:
+        """Import what Enter opens before it is pressed: that takes a third of the time to open it."""
+        work = partial(importlib.import_module, f"{SCREENS_PACKAGE}.run")
+        self.run_worker(work, thread=True, group="prepare", exit_on_error=False)
 
     def on_unmount(self) -> None:
         self.live.stop()

@@ -408,7 +408,7 @@ def write_ours(folder: Path, count: int) -> None:
 
 
 def remember_ours(folder: Path, small: bool) -> None:
-    """On a small terminal the preview is shown to whoever has once pressed p."""
+    """On a small terminal the preview is shown to whoever has once pressed i."""
     from imbtui.paths import RunsPaths
     from imbtui.tui import view_state
 
