@@ -88,7 +88,7 @@ def exit_code(work: Callable[[], int]) -> int:
     try:
         return work()
     except UserError as error:
-        complain(output.complaint(error))
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
         return 130

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imbtui.errors import UserError
 from imbtui.files import printable
 
 if TYPE_CHECKING:
@@ -46,14 +45,6 @@ def console(*, stderr: bool = False) -> Console:
 def say(sentence: str) -> None:
     """Tell the user something that is no result."""
     print(_safe_lines(sentence), file=sys.stderr, flush=True)
-
-
-def complaint(error: UserError) -> str:
-    """Return a user's error as sentences: what is wrong, then what would be right."""
-    sentence = f"{error.where}: {error.sentence}" if error.where else error.sentence
-    if error.hint and sentence[-1:] not in ".:!?":
-        sentence += "."
-    return f"{sentence} {error.hint}".rstrip()
 
 
 def line(text: str | Text = "") -> None:

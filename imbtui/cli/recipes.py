@@ -150,7 +150,7 @@ def _check(
             study = load_study(reference, allow_plugins=allow_plugins)
             check_claims(study.record())
         except UserError as error:
-            complaints.append(output.complaint(error))
+            complaints.append(str(error))
             found.append({"recipe": reference, "ok": False, "error": str(error), "warnings": []})
             continue
         found.append({"recipe": reference, "ok": True, "runs": len(study.runs), "warnings": study.warnings})

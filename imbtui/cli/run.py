@@ -84,7 +84,7 @@ def command(
     except UserError as error:
         if not dry_run:
             raise
-        output.say(f"warning: {output.complaint(error)}")
+        output.say(f"warning: {error!s}")
     planned = submit.plan(paths, studies, rerun=rerun)
     if dry_run:
         _print_plan(planned, json)

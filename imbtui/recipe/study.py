@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,40 +152,14 @@ def parse_study(
     by_arm = overrides.apply_arms(tables, arms, where=f"{where}, arms")
     grid = _grid(raw.get("grid", {}), where)
     wanted = tuple(document.seeds if seeds is None else seeds)
-    if not wanted:
-        raise UserError("the list of seeds is empty", where=where if seeds is None else "--seeds")
-    if len(set(wanted)) != len(wanted):
-        raise UserError("a seed is listed twice", where=where if seeds is None else "--seeds")
+    _check_seeds(wanted, where if seeds is None else "--seeds")
     changes = dict(overrides.parse_assignment(a) for a in assignments)
     for key in changes:
         if key in grid:
             raise UserError(f'"{key}" is varied by the grid and cannot be set too', where="--set")
-
-    planned = []
-    variants: list[tuple[str | None, dict[str, Any]]] = [*by_arm.items()] or [(None, tables)]
-    for (label, own), point in itertools.product(variants, _points(grid)):
-        varied = dict(own)
-        overrides.apply(varied, point, where=f"{where}, grid")
-        overrides.apply(varied, changes, where="--set")
-        for seed in wanted:
-            recipe = resolve(varied, seed, where=where, allow_plugins=allow_plugins)
-            planned.append((recipe, label, point, seed))
-    variant = short_hash(
-        [
-            name,
-            sorted(
-                (a or "", sorted(p.items()), str(identity(r))) for r, a, p, s in planned if s == wanted[0]
-            ),
-        ]
-    )[:8]
-    notes = {w for recipe, *_ in planned for w in warnings(recipe)}
-    claims = tuple(check(Claim, c, f"{where}, claims") for c in document.claims)
-    for claim in claims:
-        _known_arms(claim, list(by_arm), f"{where}, claims")
-        if claim.over is not None and claim.over not in grid:
-            raise UserError(
-                f'"{claim.over}" is not a key of the grid', where=f"{where}, claims ({claim.says})"
-            )
+    varied: list[tuple[str | None, dict[str, Any]]] = [*by_arm.items()] or [(None, tables)]
+    members = _members(varied, grid, changes, wanted, where, allow_plugins)
+    variant = _variant(name, [member for member in members if member[3] == wanted[0]])
     return Study(
         name=name,
         path=path,
@@ -196,12 +170,58 @@ def parse_study(
         seeds=wanted,
         arms=tuple(arms),
         grid=grid,
-        claims=claims,
+        claims=_claims(document, list(by_arm), grid, f"{where}, claims"),
         reported=tuple(check(Reported, r, f"{where}, reported") for r in document.reported),
         variant=variant,
-        warnings=tuple(sorted(notes)),
-        runs=tuple(PlannedRun(r, name, variant, a, p, s, digest(r)) for r, a, p, s in planned),
+        warnings=tuple(sorted({w for recipe, *_ in members for w in warnings(recipe)})),
+        runs=tuple(PlannedRun(r, name, variant, a, p, s, digest(r)) for r, a, p, s in members),
     )
+
+
+_Member = tuple[Recipe, str | None, dict[str, Any], int]
+"""A run's recipe, arm, grid point and seed."""
+
+
+def _members(
+    by_arm: Sequence[tuple[str | None, dict[str, Any]]],
+    grid: dict[str, list[Any]],
+    changes: Mapping[str, Any],
+    seeds: Sequence[int],
+    where: str,
+    allow_plugins: bool,
+) -> list[_Member]:
+    """Expand raw tables by arm to arms x grid x seeds, resolved."""
+    members: list[_Member] = []
+    for (label, own), point in itertools.product(by_arm, _points(grid)):
+        varied = dict(own)
+        overrides.apply(varied, point, where=f"{where}, grid")
+        overrides.apply(varied, changes, where="--set")
+        for seed in seeds:
+            recipe = resolve(varied, seed, where=where, allow_plugins=allow_plugins)
+            members.append((recipe, label, point, seed))
+    return members
+
+
+def _variant(name: str, members: Sequence[_Member]) -> str:
+    """Return 8 hex digits of a study's name and of what its runs with one of the seeds compute."""
+    parts = sorted((arm or "", sorted(p.items()), str(identity(recipe))) for recipe, arm, p, _ in members)
+    return short_hash([name, parts])[:8]
+
+
+def _check_seeds(seeds: Sequence[int], where: str) -> None:
+    if not seeds:
+        raise UserError("the list of seeds is empty", where=where)
+    if len(set(seeds)) != len(seeds):
+        raise UserError("a seed is listed twice", where=where)
+
+
+def _claims(document: Document, arms: list[str], grid: Mapping[str, Any], where: str) -> tuple[Claim, ...]:
+    claims = tuple(check(Claim, claim, where) for claim in document.claims)
+    for claim in claims:
+        _known_arms(claim, arms, where)
+        if claim.over is not None and claim.over not in grid:
+            raise UserError(f'"{claim.over}" is not a key of the grid', where=f"{where} ({claim.says})")
+    return claims
 
 
 def _grid(table: dict[str, Any], where: str) -> dict[str, list[Any]]:
