@@ -64,6 +64,7 @@ SURROUNDINGS: dict[str, list[str]] = {
     "importance_cross_validation": ["methods.static_weights=true"],
     "preact_resnet": ["model.width=8"],
     "wide_resnet": ["model.widen=1"],
+    "vision_transformer": ["model.layers=2", "model.width=16", "model.heads=4"],
     "token_mlp": TOKENS,
     "transformer": TOKENS,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
 from imbtui.errors import UserError
 from imbtui.numerics.importance_weights import effective_sample_size, share_on
@@ -29,6 +30,12 @@ def shifted_inputs(context: MethodContext, *, where: str) -> Tensor:
         where=where,
         hint="Set dataset.validation, or take a data set with its own examples for this, such as toy_sinc.",
     )
+
+
+def drawn_positions(examples: Batch, number: int, seed: int) -> Tensor:
+    """Return positions among the examples, (number,) int64 on their device, drawn with replacement."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(len(examples), (number,), generator=generator).to(examples.y.device)
 
 
 def weight_logs(weights: Tensor, is_corrupted: Tensor) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from imbtui.engine.modes import evaluation_mode
 from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
-from imbtui.methods._importance import plain_losses, weight_logs
+from imbtui.methods._importance import drawn_positions, plain_losses, weight_logs
 from imbtui.numerics.density_ratio import squared_distances
 from imbtui.numerics.kernel_mean_matching import match_means, matching_programme
 from imbtui.option_types import Count, Positive, When
@@ -135,13 +135,8 @@ class DynamicWeights(Method):
         """Return positions in the validation set, drawn with replacement by the step's number."""
         assert self._context is not None
         assert self._validation is not None
-        generator = torch.Generator().manual_seed(
-            seed_of(self._context.seed, "dynamic_weights", t.stage, t.step)
-        )
-        wanted = self.batch_size or size
-        return torch.randint(len(self._validation), (wanted,), generator=generator).to(
-            self._validation.y.device
-        )
+        seed = seed_of(self._context.seed, "dynamic_weights", t.stage, t.step)
+        return drawn_positions(self._validation, self.batch_size or size, seed)
 
     def _gamma(self, own: Tensor, other: Tensor, cross: Tensor) -> Tensor:
         if self.distances == "train_validation":

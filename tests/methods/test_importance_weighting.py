@@ -160,6 +160,27 @@ def test_the_density_ratio_of_the_toy_data_averages_one() -> None:
     assert ratio.mean() == pytest.approx(1, abs=0.05)
 
 
+def test_gradients_on_clean_images_tell_wrong_labels_and_random_weights_do_not(
+    make_runs: MakeRuns, train: Train
+) -> None:
+    found = {}
+    for agreement in ("validation", "random"):
+        (run,) = make_runs(f"methods.learning_to_reweight.agreement={agreement}", toml=NOISY)
+        found[agreement] = finished(run, train)
+    assert found["validation"]["running/corrupted_weight"] < 0.3
+    assert found["random"]["running/corrupted_weight"] == pytest.approx(0.37, abs=0.05)
+    assert found["validation"]["running/mean_weight"] == pytest.approx(1, abs=1e-4)
+    (run,) = make_runs("methods.learning_to_reweight.start_epoch='100%'", "train.epochs=1", toml=NOISY)
+    assert finished(run, train)["running/max_weight"] == 1
+    (run,) = make_runs(
+        "methods.learning_to_reweight=true",
+        "dataset.validation=0",
+        "dataset.train_on_validation=never",
+        toml=NOISY,
+    )
+    assert "no validation set to agree with" in train(run)["reason"]
+
+
 @pytest.mark.parametrize("transform", ["loss", "features"])
 def test_dynamic_weights_find_the_wrong_labels(make_runs: MakeRuns, train: Train, transform: str) -> None:
     (run,) = make_runs(f"methods.dynamic_weights.transform={transform}", toml=NOISY)

@@ -1,0 +1,107 @@
+"""Importance weights by gradients: examples count as far as they lower the loss on a clean validation set."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from imbtui.engine.batch import Batch
+from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
+from imbtui.engine.modes import evaluation_mode
+from imbtui.engine.seeding import seed_of
+from imbtui.engine.tick import Tick
+from imbtui.errors import UserError
+from imbtui.methods._importance import drawn_positions, plain_losses, weight_logs
+from imbtui.numerics.meta_weights import gradient_agreement, rectified_weights
+from imbtui.option_types import Count, When
+
+WHERE = "methods.learning_to_reweight"
+TASKS = ("classification", "regression")
+METRICS = (
+    "running/effective_sample_size",
+    "running/mean_weight",
+    "running/max_weight",
+    "running/corrupted_weight",
+)
+
+
+class LearningToReweight(Method):
+    """Ren et al. 2018, a baseline of dynamic importance weighting (lu2021 §3.6).
+
+    In every step the gradient of each example's cross-entropy, or squared error, is multiplied with that of a
+    batch drawn with replacement from the validation set, in evaluation mode. What is below zero becomes zero,
+    and weights average 1 over the batch; none of it is trained on where all are zero. The validation set
+    must come from the test distribution, as for `dynamic_weights`. Each of several processes weights its own
+    share of a batch. Logged: see `weight_logs`.
+
+    Args:
+        agreement: `validation`: as said. `random`: normal draws in the place of the products, the baseline of
+            random weights.
+        batch_size: validation examples in a step; None: as many as in the training batch.
+        start_epoch: all weights are 1 before this point in time.
+    """
+
+    def __init__(
+        self,
+        *,
+        agreement: Literal["validation", "random"] = "validation",
+        batch_size: Count | None = None,
+        start_epoch: When = 0,
+    ) -> None:
+        super().__init__()
+        self.agreement = agreement
+        self.batch_size = batch_size
+        self.start_epoch = start_epoch
+        self._context: MethodContext | None = None
+        self._validation: Batch | None = None
+        self._logs: dict[str, Tensor] = {}
+
+    def setup(self, context: MethodContext) -> None:
+        """Load the validation set.
+
+        Raises:
+            UserError: there is none.
+        """
+        self._context = context
+        if self.agreement == "random":
+            return
+        if "val" not in context.examples:
+            raise UserError(
+                "there is no validation set to agree with",
+                where=WHERE,
+                hint='Set dataset.validation, and train_on_validation = "also" to train on it too.',
+            )
+        self._validation = context.whole("val")
+
+    def weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
+        """Return the weights of the batch's examples, (N,); None before the start."""
+        if not t.reached(self.start_epoch):
+            self._logs = weight_logs(torch.ones_like(losses), batch.is_corrupted)
+            return None
+        weights = rectified_weights(self._agreement(batch, t)).to(losses.dtype)
+        self._logs = weight_logs(weights, batch.is_corrupted)
+        return weights
+
+    def logs(self) -> dict[str, Tensor]:
+        """Return figures of the last batch's weights."""
+        return self._logs
+
+    def _agreement(self, batch: Batch, t: Tick) -> Tensor:
+        assert self._context is not None
+        seed = seed_of(self._context.seed, WHERE, t.stage, t.step)
+        if self._validation is None:
+            drawn = torch.randn(len(batch), generator=torch.Generator().manual_seed(seed))
+            return drawn.to(batch.x.device)
+        chosen = drawn_positions(self._validation, self.batch_size or len(batch), seed)
+        model = self._context.model
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        with torch.enable_grad(), evaluation_mode(model):
+            losses = plain_losses(model(batch.x), batch.y)
+            held_out = plain_losses(model(self._validation.x[chosen]), self._validation.y[chosen]).mean()
+            return gradient_agreement(losses, held_out, parameters).detach()
+
+
+build = LearningToReweight
