@@ -29,6 +29,7 @@ METRICS = (
     "spikes",
     "spike_steps",
     "count",
+    "first",
     "norm_before",
     "norm_after",
     "growth_before",
@@ -43,8 +44,8 @@ class Slingshots(Probe):
     `loss_max`: extremes over all steps since the last measurement, of it and of the loss of the batch.
 
     At the end of a stage: `t100`, the first evaluation with training accuracy 1; `spikes`, how often the
-    training loss spiked, with `spike_steps`; `count`, how many of these are slingshots, with their
-    `norm_before` and `norm_after`; of the first one `growth_before` and `growth_after`, the growth of the
+    training loss spiked, with `spike_steps`; `count`, how many of these are slingshots, with the step of the
+    `first` and their `norm_before` and `norm_after`; of the first one `growth_before` and `growth_after`, the growth of the
     norm in the tenth of its step on either side, in nats per 1,000 steps. What there is not is no number.
 
     Args:
@@ -111,6 +112,7 @@ class Slingshots(Probe):
             "spikes": len(spikes),
             "spike_steps": [losses.steps[spike] for spike in spikes],
             "count": len(found),
+            "first": found[0].step if found else math.nan,
             "norm_before": [each.norm_before for each in found],
             "norm_after": [each.norm_after for each in found],
             "growth_before": found[0].growth_before if found else math.nan,

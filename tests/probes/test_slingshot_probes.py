@@ -101,9 +101,11 @@ def test_spikes_between_evaluations_are_found_in_the_steps(make_runs: MakeRuns, 
         at = {"stage": "train", "step": 100 * n, "epoch": n}
         rows.append(at | {"slingshots/norm": 2.0 + n, "slingshots/loss_max": largest})
         rows.append(at | {"train/loss": loss, "train/accuracy": 1.0})
-    assert Slingshots().conclude(rows)["spikes"] == 0
+    none = Slingshots().conclude(rows)
+    assert none["spikes"] == 0
+    assert math.isnan(none["first"])
     found = Slingshots(spikes_in="steps").conclude(rows)
-    assert (found["spike_steps"], found["count"]) == ([300], 1)
+    assert (found["spike_steps"], found["count"], found["first"]) == ([300], 1, 300)
 
 
 def test_a_step_of_no_length_changes_nothing(make_runs: MakeRuns, train: Train) -> None:
