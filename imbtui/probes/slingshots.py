@@ -45,8 +45,9 @@ class Slingshots(Probe):
 
     At the end of a stage: `t100`, the first evaluation with training accuracy 1; `spikes`, how often the
     training loss spiked, with `spike_steps`; `count`, how many of these are slingshots, with the step of the
-    `first` and their `norm_before` and `norm_after`; of the first one `growth_before` and `growth_after`, the growth of the
-    norm in the tenth of its step on either side, in nats per 1,000 steps. What there is not is no number.
+    `first` and their `norm_before` and `norm_after`; of the first one `growth_before` and `growth_after`, the
+    growth of the norm in the tenth of its step on either side, in nats per 1,000 steps. What there is not is
+    no number.
 
     Args:
         spikes_in: where spikes are looked for: in `train/loss` of the `evaluations`, or in all `steps` by
