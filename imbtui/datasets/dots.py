@@ -13,7 +13,7 @@ FILES: tuple[tuple[str, ...], ...] = ()
 
 
 class Dots:
-    """Images (2, size, size, 1) of zeros, with +1 (class 0) or -1 (class 1) at the centre (singla2021, Data).
+    """Images (2, size, size, 1) of zeros, with +1 (class 0) or -1 (class 1) at the centre (singla2021 §Data).
 
     There is no test set in the paper; here it is all circular shifts of both images, each with its label.
 

@@ -16,7 +16,8 @@ from imbtui.option_types import Count, Rate
 
 
 class WideResNet(nn.Module):
-    """WRN-depth-widen: stages of (depth - 4) / 6 blocks with 16, 32 and 64 channels, times `widen`.
+    """WRN-depth-widen of verma2019 §Data and schedules and liu2020 §Models: three stages of (depth - 4) / 6
+    blocks with 16, 32 and 64 channels, times `widen` (Zagoruyko and Komodakis 2016).
 
     Batch norm and ReLU once more before global average pooling. Kaiming-normal weights but for a cosine head.
     WRN-28-10 has 36,479,194 parameters with 3 input channels, 10 classes and a linear head.

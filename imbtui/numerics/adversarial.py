@@ -47,7 +47,7 @@ def pgd(
     loss: LossOf = cross_entropy,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Return x after projected gradient ascent on the loss (verma2019 §Metrics; singla2021 §Attacks).
+    """Return x after projected gradient ascent on the loss (verma2019 §Metrics, singla2021 §Attacks).
 
     Repeats x~ <- clip(x + project(x~ + step direction(d loss / d x~) - x)): first onto the ball of radius eps
     around x, then into the bounds. Nothing is drawn without a random start, unless a gradient is zero
@@ -90,7 +90,7 @@ def steepest(gradient: Tensor, norm: Norm, generator: torch.Generator | None = N
     """Return the direction of length one in which each example's loss rises most, like the gradient.
 
     `linf`: the sign; `l2`: g / ||g||_2, and a random direction where the gradient is zero, as it is for
-    saturated logits (singla2021 §Attacks).
+    saturated logits (singla2021 §Attacks and metrics).
     """
     if norm == "linf":
         return gradient.sign()

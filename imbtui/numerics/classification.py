@@ -136,7 +136,8 @@ def mean_recall(recall: Tensor, classes: Tensor) -> float:
 def expected_calibration_error(count: Tensor, correct: Tensor, confidence: Tensor) -> float:
     """Return the mean distance of accuracy and confidence over bins, weighted by their examples.
 
-    sum_b (n_b / N) |correct_b / n_b - confidence_b / n_b| = sum_b |correct_b - confidence_b| / N.
+    sum_b (n_b / N) |correct_b / n_b - confidence_b / n_b| = sum_b |correct_b - confidence_b| / N
+    (liu2020 §Metrics).
 
     Args:
         count: examples in each bin, (bins,).

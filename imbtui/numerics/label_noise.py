@@ -25,7 +25,7 @@ def symmetric_noise(num_classes: int, rate: float) -> NDArray[np.float64]:
 
 
 def uniform_noise(num_classes: int, rate: float) -> NDArray[np.float64]:
-    """Return T for redrawing a share `rate` of the labels from all K classes (zhang2017, `partial`).
+    """Return T for redrawing a share `rate` of the labels from all K classes (zhang2017 §2, `partial`).
 
     The true class may come out again: the expected share of changed labels is rate * (1 - 1 / K).
     """

@@ -40,7 +40,7 @@ def true_negative_rate(familiar: Array, unfamiliar: Array, rate: float) -> float
     """Return the share of familiar examples below the score that `rate` of the unfamiliar reach.
 
     That is 1 - FPR at a true-positive rate of at least `rate`, where unfamiliar examples are positive
-    (liu2020, metrics).
+    (liu2020 §Metrics).
     """
     threshold = np.sort(unfamiliar)[::-1][int(np.ceil(rate * len(unfamiliar))) - 1]
     return float((familiar < threshold).mean())

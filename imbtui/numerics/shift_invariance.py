@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def dc_component(x: Tensor) -> Tensor:
-    """Return f_dc(x) = sum(x) / sqrt(d) of each signal, (N,); no shift changes it (singla2021, Mathematics).
+    """Return f_dc(x) = sum(x) / sqrt(d) of each signal, (N,); no shift changes it (singla2021 §Mathematics).
 
     Args:
         x: signals (N, ...) of d values each.
@@ -19,7 +19,7 @@ def dc_component(x: Tensor) -> Tensor:
 
 
 def invariant_margin(first: Tensor, second: Tensor) -> float:
-    """Return the widest gap between all shifts of two sets, by a linear function (singla2021, Theorem 1).
+    """Return the widest gap between all shifts of two sets, by a linear function (singla2021 §Mathematics).
 
     It is the gap between their DC components; the distance of the closest signal from the boundary is
     half of it. Not positive: no linear function separates all shifts of one set from all of the other.
@@ -33,7 +33,7 @@ def invariant_margin(first: Tensor, second: Tensor) -> float:
 def constant_attack(x: Tensor, boundary: float) -> Tensor:
     """Return the closest signals whose DC component is `boundary`: x + (b - f_dc(x)) 1 / sqrt(d).
 
-    A shift-invariant linear classifier cannot tell which side they are on (singla2021, Mathematics,
+    A shift-invariant linear classifier cannot tell which side they are on (singla2021 §Mathematics,
     minimal shift-invariant attack). The l2 distance is |b - f_dc(x)|, the l_inf distance that over
     sqrt(d).
 

@@ -1,4 +1,4 @@
-"""Neural tangent kernels of two-layer ReLU networks without biases (singla2021, Theorem 2)."""
+"""Neural tangent kernels of two-layer ReLU networks without biases (singla2021 §Mathematics, Theorem 2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINK = 1e-12
 
 
 def fc_ntk(U: Tensor, V: Tensor) -> Tensor:
-    """Return the kernel of the fully connected network for all pairs, (m, n) (singla2021, Mathematics).
+    """Return the kernel of the fully connected network for all pairs, (m, n) (singla2021 §Mathematics).
 
     K(x, y) = |x| |y| (c k0(c) + k1(c)) for the cosine c of x and y, with k0 = (pi - acos c) / pi and
     k1 = (c (pi - acos c) + sqrt(1 - c^2)) / pi.
@@ -27,7 +27,7 @@ def fc_ntk(U: Tensor, V: Tensor) -> Tensor:
 def cntk_gap(U: Tensor, V: Tensor) -> Tensor:
     """Return the kernel of one circular convolution as large as the image, ReLU, and an average over places.
 
-    It is the mean of `fc_ntk` over all pairs of circular shifts (singla2021, Mathematics), which depends
+    It is the mean of `fc_ntk` over all pairs of circular shifts (singla2021 §Mathematics), which depends
     on how they lie to each other alone: one autocorrelation gives all of them.
 
     Args:

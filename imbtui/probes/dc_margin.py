@@ -21,7 +21,7 @@ METRICS = ("invariant", "linear")
 
 
 class DcMargin(Probe):
-    """Margins of the training data, which no training changes (singla2021, Theorem 1 and its corollary).
+    """Margins of the training data, which no training changes (singla2021 §Mathematics, Theorem 1).
 
     `invariant`: the gap between the classes' DC components, the widest that a linear function has which
     must not tell shifts apart; not positive: there is none. `linear`: the widest of any linear function

@@ -25,7 +25,7 @@ METRICS = ("success", "l2", "scaled")
 
 
 class MinimalAttackProbe(Probe):
-    """Mean l2 length of the smallest adversarial changes, by DDN (singla2021, Attacks and metrics).
+    """Mean l2 length of the smallest adversarial changes, by DDN (singla2021 §Attacks and metrics).
 
     `l2`: mean over the examples for which one was found; `success`: their share (an attack that fails
     looks like robustness); `scaled`: `l2` times the square root of the number of input values, which a

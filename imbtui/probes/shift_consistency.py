@@ -22,7 +22,7 @@ METRICS = ("agree", "kept")
 
 
 class ShiftConsistency(Probe):
-    """Predictions under circular shifts, whatever the labels (singla2021, Attacks and metrics).
+    """Predictions under circular shifts, whatever the labels (singla2021 §Attacks and metrics).
 
     `agree`: share of images whose two random shifts are given one class, each image with shifts of its
     own (released code draws one pair a batch, which is noisy). With `shifts = "all"` besides `kept`: share

@@ -41,7 +41,8 @@ class Slingshots(Probe):
     """Growth of the last layer, a spike of the loss, a plateau: one slingshot (thilak2022 §5).
 
     `norm`: Frobenius norm of the head's weights, without bias, and `norm_min`, `norm_max`, `loss_min`,
-    `loss_max`: extremes over all steps since the last measurement, of it and of the loss of the batch.
+    `loss_max`: extremes over all steps since the last measurement, of it and of the loss of the batch (of
+    several processes, of the share of rank 0).
 
     At the end of a stage: `t100`, the first evaluation with training accuracy 1; `spikes`, how often the
     training loss spiked, with `spike_steps`; `count`, how many of these are slingshots, with the step of the
