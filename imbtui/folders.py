@@ -115,6 +115,7 @@ def create(
         "memory": launch.memory,
         "threads": planned.recipe.train.threads,
         "pack": planned.recipe.train.pack,
+        "fuse": planned.recipe.train.fuse,
         "retries": launch.retries,
         "grace": launch.grace,
         "pack_key": "|".join(

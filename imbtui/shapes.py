@@ -117,6 +117,7 @@ SUBMIT: Mapping[str, Shape] = {
     "memory": optional(amount),
     "threads": count,
     "pack": count,
+    "fuse": flag,
     "retries": count,
     "retried": count,
     "grace": amount,

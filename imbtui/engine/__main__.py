@@ -1,9 +1,9 @@
 """The trainer: `python -m imbtui.engine RUN_FOLDER...`, usually under `accelerate launch`.
 
 One process that has imported torch forks a child a run, so that only the first run of a pack pays for
-imports and a crash costs only the run under way. Each child leads its own session, registers itself in
-its run's folder and writes to its run's log. Under several processes (one a GPU) nothing is forked: each
-rank does the runs in turn.
+imports and a crash costs only the run under way; runs that train together (`engine.fuse`) share a child.
+Each child leads its own session, registers itself in its run's folder and writes to its run's log. Under
+several processes (one a GPU) nothing is forked: each rank does the runs in turn.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from imbtui import files
-from imbtui.engine import session
+from imbtui.engine import fuse, session
 from imbtui.errors import UserError
 from imbtui.paths import RunPaths
 
@@ -31,11 +32,22 @@ def main(arguments: list[str]) -> int:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         return _train_together(runs)
     failed = 0
-    for run in runs:
+    fellows = fuse.Fellows(runs)
+    while runs:
+        run = runs.pop(0)
         if os.getppid() != launcher:
             return 1  # the worker ends a launch without its launcher: a run begun now would be lost
-        if not session.is_done(run):
-            failed += _train_in_child(run, _provenance(_source_folder(run)))
+        if session.is_done(run):
+            continue
+        provenance = _provenance(_source_folder(run))
+        if group := fellows.of(run, runs):
+            status = _in_child(group, functools.partial(fuse.train, group, provenance))
+            if status != fuse.NOT_FUSED:
+                failed += status
+                runs = [other for other in runs if other not in group]
+                continue
+            fellows.refuse(run)
+        failed += _in_child([run], functools.partial(_train_one, run, provenance))
     return 1 if failed else 0
 
 
@@ -56,7 +68,7 @@ def _train_together(runs: list[RunPaths]) -> int:
             continue
         if rank:
             session.register(run, rank, attempt)
-        _redirect(run.log)
+        session.redirect(run.log)
         failed += _train(run, attempt, stop_flag, _provenance(_source_folder(run)))
     # Left to the interpreter's exit, the group's threads abort the process.
     torch.distributed.destroy_process_group()
@@ -88,7 +100,8 @@ def _announced(run: RunPaths) -> list[str]:
     return [module for kind, name in members for module in plugins.literal(kind, name, "IMPORTS", ())]
 
 
-def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
+def _in_child(runs: list[RunPaths], work: Callable[[], int]) -> int:
+    """Do work that trains runs in a forked child that leads its own session; return its exit status."""
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -96,12 +109,7 @@ def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
         status = 70
         try:
             os.setsid()
-            _redirect(run.log)
-            attempt = session.attempt_of(run)
-            stop_flag = session.catch_stop()
-            status = 0
-            if session.claim(run, 0, attempt):
-                status = _train(run, attempt, stop_flag, provenance)
+            status = work()
         finally:
             with contextlib.suppress(OSError):  # the disk may be full
                 sys.stdout.flush()
@@ -109,30 +117,26 @@ def _train_in_child(run: RunPaths, provenance: dict[str, Any]) -> int:
             # Nothing of the parent's may be cleaned up twice.
             os._exit(status)
     _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        _note_signal(run.log, os.WTERMSIG(status))
-    return 1 if status else 0
+    if not os.WIFSIGNALED(status):
+        return os.waitstatus_to_exitcode(status)
+    for run in runs:
+        if not session.has_result(run, session.attempt_of(run)):
+            name = signal.Signals(os.WTERMSIG(status)).name
+            session.note(run.log, f"imbtui: the run was ended by {name}")
+    return 1
 
 
-def _note_signal(log: Path, number: int) -> None:
-    """Say in the run's log what the run itself could not say any more."""
-    with contextlib.suppress(OSError, ValueError):
-        writer = files.LineWriter(log)
-        writer.append(f"imbtui: the run was ended by {signal.Signals(number).name}".encode())
-        writer.close()
+def _train_one(run: RunPaths, provenance: dict[str, Any]) -> int:
+    session.redirect(run.log)
+    attempt = session.attempt_of(run)
+    stop_flag = session.catch_stop()
+    return _train(run, attempt, stop_flag, provenance) if session.claim(run, 0, attempt) else 0
 
 
 def _train(run: RunPaths, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> int:
     os.environ[session.RUN_MARK] = run.id
     state = session.train_run(run, attempt=attempt, stop_flag=stop_flag, provenance=provenance)
     return 1 if state == "failed" else 0
-
-
-def _redirect(log: Path) -> None:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
 
 
 @functools.cache

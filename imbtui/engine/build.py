@@ -46,7 +46,13 @@ def make_accelerator(recipe: Recipe) -> Accelerator:
     return Accelerator(mixed_precision=PRECISIONS[precision])
 
 
-def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, stop_flag: list[int]) -> Run:
+def build(
+    recipe: Recipe,
+    run_paths: paths.RunPaths,
+    accelerator: Accelerator,
+    stop_flag: list[int],
+    assembly: Assembly | None = None,
+) -> Run:
     """Build everything a run needs, seeded by the recipe alone.
 
     Args:
@@ -54,11 +60,12 @@ def build(recipe: Recipe, run_paths: paths.RunPaths, accelerator: Accelerator, s
         run_paths: its folder.
         accelerator: processes and device.
         stop_flag: filled by a signal handler to ask for a stop.
+        assembly: what `assemble` has made of it; None: nothing yet.
 
     Raises:
         UserError: data is missing, or parts do not fit together.
     """
-    assembly = assemble(recipe, run_paths, accelerator)
+    assembly = assembly or assemble(recipe, run_paths, accelerator)
     probes = []
     for spec in recipe.probes:
         probe = plugins.load("probe", spec.name)(**spec.options)

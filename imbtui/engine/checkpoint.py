@@ -15,7 +15,7 @@ import io
 import time
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -27,6 +27,14 @@ from imbtui.errors import UserError
 from imbtui.option_types import Every
 
 SECONDS_BETWEEN = 30.0
+
+
+class Stateful(Protocol):
+    """An optimizer, or one run's part of an optimizer over several runs."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
 
 
 class Checkpoints:
@@ -65,7 +73,7 @@ class Checkpoints:
         self,
         t: Tick,
         objective: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Stateful,
         log: MetricsLog | None,
         *,
         scaler: dict[str, Any],
@@ -88,7 +96,7 @@ class Checkpoints:
                 {
                     "stage": t.stage,
                     "step": t.step + 1,
-                    "objective": objective.state_dict(),
+                    "objective": _state_of(objective),
                     "optimizer": optimizer.state_dict(),
                     "scaler": scaler,
                     "probes": probes,
@@ -107,7 +115,7 @@ class Checkpoints:
         if self.writes and log is not None:
             log.writer.sync()
             self._write(
-                f"stage-{stage}.pt", {"step": step, "objective": objective.state_dict(), "log": log.state()}
+                f"stage-{stage}.pt", {"step": step, "objective": _state_of(objective), "log": log.state()}
             )
 
     def finished(self, stage: str) -> dict[str, Any] | None:
@@ -117,7 +125,7 @@ class Checkpoints:
     def save_best(self, objective: nn.Module, best: dict[str, Any]) -> None:
         """Write best.pt."""
         if self.writes:
-            self._write("best.pt", {"objective": objective.state_dict(), "best": best}, durable=False)
+            self._write("best.pt", {"objective": _state_of(objective), "best": best}, durable=False)
 
     def best(self, stage: str) -> dict[str, Any] | None:
         """Return best.pt if it belongs to this stage: the objective at its best evaluation."""
@@ -140,3 +148,13 @@ class Checkpoints:
             raise UserError(
                 "this cannot be read as a checkpoint", where=str(path), hint="Without it the run begins anew."
             ) from error
+
+
+def _state_of(objective: nn.Module) -> dict[str, torch.Tensor]:
+    """Return an objective's state; what is a slice of a tensor of several runs is saved without the rest."""
+    state = objective.state_dict()
+    return {name: value.clone() if _is_slice(value) else value for name, value in state.items()}
+
+
+def _is_slice(value: torch.Tensor) -> bool:
+    return value.untyped_storage().nbytes() > value.numel() * value.element_size()

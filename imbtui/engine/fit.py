@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from imbtui.engine.log import row_position
-from imbtui.engine.objective import Objective
 from imbtui.engine.optim import lr_at, make_optimizer, set_lr
 from imbtui.engine.tick import Tick
 
 if TYPE_CHECKING:
-    from imbtui.engine.run import Run
+    from imbtui.engine.fused import FusedObjective
+    from imbtui.engine.objective import Objective
+    from imbtui.engine.under_way import UnderWay
 
 
 class Stopped(Exception):
@@ -21,8 +22,8 @@ class Stopped(Exception):
 
 
 def fit(
-    run: Run,
-    objective: Objective,
+    run: UnderWay,
+    objective: Objective | FusedObjective,
     stage: str,
     *,
     start: int = 0,

@@ -14,7 +14,7 @@ from torch import nn
 from imbtui import files
 from imbtui.engine.batch import Batch
 from imbtui.engine.batches import Batches
-from imbtui.engine.checkpoint import Checkpoints
+from imbtui.engine.checkpoint import Checkpoints, Stateful
 from imbtui.engine.confusion import FILE as CONFUSION_FILE
 from imbtui.engine.confusion import ConfusionLog
 from imbtui.engine.context import MethodContext, ProbeContext
@@ -165,8 +165,6 @@ class Run:
     def clock(self, stage: str, first: int, stop: int, length: int) -> Iterator[tuple[Batch, Tick]]:
         """Yield batches with their ticks from step `first` until before `stop`, of `length` in all."""
         step = first
-        device = self.context.device
-        rank = self.accelerator.process_index
         while step < stop:
             t = Tick(stage, step, self.steps_per_epoch, length)
             epoch = self.data["train"].epoch(
@@ -174,11 +172,16 @@ class Run:
             )
             for batch in epoch:
                 t = Tick(stage, step, self.steps_per_epoch, length)
-                reseed(seed_of(self.recipe.seed, "step", step, rank), device)
+                self.reseed(t)
                 yield batch, t
                 step += 1
                 if step >= stop:
                     break
+
+    def reseed(self, t: Tick) -> None:
+        """Let what draws without a generator of its own draw what belongs to this step."""
+        seed = seed_of(self.recipe.seed, "step", t.step, self.accelerator.process_index)
+        reseed(seed, self.context.device)
 
     def _sampling_weights(self, t: Tick) -> torch.Tensor | None:
         product: torch.Tensor | None = None
@@ -306,7 +309,7 @@ class Run:
         """Whether a checkpoint is written after this step; the end of a stage writes its own."""
         return not t.last and self.checkpoints.due(t)
 
-    def save(self, t: Tick, objective: Objective, optimizer: torch.optim.Optimizer) -> None:
+    def save(self, t: Tick, objective: Objective, optimizer: Stateful) -> None:
         """Write the checkpoint of the stage under way."""
         scaler = self.accelerator.scaler
         self.checkpoints.save(
@@ -340,9 +343,7 @@ class Run:
             self.log.replay(state["log"])
         return True
 
-    def load_under_way(
-        self, stage: str, objective: Objective, optimizer: torch.optim.Optimizer, start: int
-    ) -> int:
+    def load_under_way(self, stage: str, objective: Objective, optimizer: Stateful, start: int) -> int:
         """Load the checkpoint of the stage under way and return the step to go on with."""
         state = self.checkpoints.under_way(stage)
         if self.log is not None:

@@ -19,6 +19,7 @@ from imbtui.processes import Identity
 
 RUN_MARK = "IMBTUI_RUN_ID"
 LAUNCH_MARK = "IMBTUI_LAUNCH_ID"
+STOPPED = "it was asked to stop"
 DIFF_LIMIT = 1 << 20
 RESERVE = 1 << 18  # bytes; a result with the curves of a thousand classes and a traceback fit
 
@@ -32,17 +33,20 @@ def attempt_of(run: RunPaths) -> int:
 def is_done(run: RunPaths) -> bool:
     """Whether the current attempt has a result, or was asked to stop before it began."""
     attempt = attempt_of(run)
+    return has_result(run, attempt) or stop_asked(run, attempt)
+
+
+def has_result(run: RunPaths, attempt: int) -> bool:
+    """Whether an attempt has said how it ended."""
     result = files.read_json(run.result)
-    if isinstance(result, dict) and result.get("attempt") == attempt:
-        return True
-    return stop_asked(run, attempt)
+    return isinstance(result, dict) and result.get("attempt") == attempt
 
 
 def stop_asked(run: RunPaths, attempt: int) -> bool:
-    """Whether the stop file means this attempt."""
+    """Whether the stop file means this attempt; an empty one means whichever is current."""
     try:
-        return int(run.stop.read_text()) == attempt
-    except (OSError, ValueError):
+        return run.stop.read_text(errors="replace").strip() in ("", str(attempt))
+    except OSError:
         return False
 
 
@@ -92,6 +96,68 @@ def catch_stop(numbers: tuple[signal.Signals, ...] = (signal.SIGTERM,)) -> list[
     return flag
 
 
+class Attempt:
+    """What an attempt leaves in its run's folder beside metrics and checkpoints.
+
+    Args:
+        run: the folder.
+        number: the attempt.
+        writes: whether this process is the one that writes (rank 0).
+        sharing: runs that share the process: each has taken its part of the time.
+    """
+
+    def __init__(self, run: RunPaths, number: int, *, writes: bool = True, sharing: int = 1) -> None:
+        self.run = run
+        self.number = number
+        self.writes = writes
+        self.sharing = sharing
+        self.under_way: Any = None
+        self._system: Any = None
+
+    def begin(self, under_way: Any, provenance: dict[str, Any]) -> None:
+        """Say with what the run trains, and watch the machine while it does."""
+        from imbtui.engine.system import SystemLog
+
+        self.under_way = under_way
+        if not self.writes:
+            return
+        # Random, since some file systems store zeros as nothing.
+        files.write_atomic(self.run.reserve, os.urandom(RESERVE), durable=False)
+        files.write_json(self.run.env, provenance | _of_run(under_way), durable=False)
+        self._system = SystemLog(self.run, cuda=under_way.context.device.type == "cuda")
+        self._system.start()
+
+    def give_room(self) -> None:
+        """Free what was kept for last words, should the disk be full."""
+        if self.writes:
+            self.run.reserve.unlink(missing_ok=True)
+
+    def end(self, state: str, reason: str) -> None:
+        """Write how it ended."""
+        _tell()
+        if self._system is not None:
+            self._system.stop()
+        if self.writes:
+            self.give_room()
+            self._write_result(state, reason)
+
+    def _write_result(self, state: str, reason: str) -> None:
+        log = None if self.under_way is None else self.under_way.log
+        document = {
+            "attempt": self.number,
+            "state": state,
+            "reason": reason,
+            "metrics": {} if log is None else log.last,
+            "best": None if log is None or not log.best else log.best,
+            "seconds": None if log is None else round(log.seconds / self.sharing, 3),
+            "steps": None if log is None else log.steps,
+            "epochs": None if log is None else log.epochs,
+            "fit_epoch": None if log is None else log.fit_epoch,
+        }
+        memory = _gpu_memory(self.under_way)
+        files.write_json(self.run.result, document | ({} if memory is None else {"gpu_memory": memory}))
+
+
 def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> str:
     """Train one run and write its result; return its state (`finished`, `stopped` or `failed`).
 
@@ -100,26 +166,15 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
     """
     from imbtui.engine.build import build, make_accelerator
     from imbtui.engine.fit import Stopped
-    from imbtui.engine.system import SystemLog
     from imbtui.recipe.read import read_resolved
 
-    state, reason, under_way = "failed", "it ended without saying why", None
-    system: SystemLog | None = None
-    main = os.environ.get("RANK", "0") == "0"
+    state, reason = "failed", "it ended without saying why"
+    this = Attempt(run, attempt, writes=os.environ.get("RANK", "0") == "0")
     try:
         recipe = read_resolved(run.recipe)
-        if recipe.train.threads:
-            import torch
-
-            torch.set_num_threads(recipe.train.threads)
-        accelerator = make_accelerator(recipe)
-        under_way = build(recipe, run, accelerator, stop_flag)
-        if main:
-            # Random, since some file systems store zeros as nothing.
-            files.write_atomic(run.reserve, os.urandom(RESERVE), durable=False)
-            files.write_json(run.env, provenance | _of_run(under_way), durable=False)
-            system = SystemLog(run, cuda=accelerator.device.type == "cuda")
-            system.start()
+        use_threads(recipe.train.threads)
+        under_way = build(recipe, run, make_accelerator(recipe), stop_flag)
+        this.begin(under_way, provenance)
         planner = under_way.planner
         if planner is None or planner.plan is None:
             under_way.fit("train")
@@ -128,27 +183,53 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         under_way.close()
         state, reason = "finished", ""
     except Stopped as error:
-        state, reason = "stopped", "it was asked to stop"
-        main = main and not _follows_another_rank(error, run, attempt)
-    except UserError as error:
-        reason = str(error)
-        _tell(reason)
+        state, reason = "stopped", STOPPED
+        this.writes = this.writes and not _follows_another_rank(error, run, attempt)
     except BaseException as error:
-        reason = _reason(error)
-        if main:
-            run.reserve.unlink(missing_ok=True)
-        _tell(traceback.format_exc())
-        main = main and not _follows_another_rank(error, run, attempt)
+        reason = explain(error, this)
+        this.writes = this.writes and not _follows_another_rank(error, run, attempt)
         if not isinstance(error, Exception):
             raise
     finally:
-        _tell()
-        if system is not None:
-            system.stop()
-        if main:
-            run.reserve.unlink(missing_ok=True)
-            _write_result(run, attempt, state, reason, under_way)
+        this.end(state, reason)
     return state
+
+
+def redirect(log: Path) -> None:
+    """Let this process print into a run's log from now on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def note(log: Path, line: str) -> None:
+    """Append a line to the log of a run that this process does not print to."""
+    with contextlib.suppress(OSError, ValueError):
+        writer = files.LineWriter(log)
+        writer.append(line.encode())
+        writer.close()
+
+
+def use_threads(count: int) -> None:
+    """Compute with so many CPU threads; 0: as the launch has set it."""
+    if count:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def explain(error: BaseException, *attempts: Attempt) -> str:
+    """Return why attempts fail, in a sentence; the log is told as much, or where it happened."""
+    if isinstance(error, UserError):
+        _tell(str(error))
+        return str(error)
+    for attempt in attempts:
+        attempt.give_room()
+    _tell("".join(traceback.format_exception(error)).rstrip())
+    return _reason(error)
 
 
 def _tell(text: str = "") -> None:
@@ -170,23 +251,6 @@ def _follows_another_rank(error: BaseException, run: RunPaths, attempt: int) -> 
         return not stop_asked(run, attempt)
     broken = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
     return type(error).__name__.startswith("Dist") or any(sign in str(error) for sign in broken)
-
-
-def _write_result(run: RunPaths, attempt: int, state: str, reason: str, under_way: Any) -> None:
-    log = None if under_way is None else under_way.log
-    document = {
-        "attempt": attempt,
-        "state": state,
-        "reason": reason,
-        "metrics": {} if log is None else log.last,
-        "best": None if log is None or not log.best else log.best,
-        "seconds": None if log is None else round(log.seconds, 3),
-        "steps": None if log is None else log.steps,
-        "epochs": None if log is None else log.epochs,
-        "fit_epoch": None if log is None else log.fit_epoch,
-    }
-    memory = _gpu_memory(under_way)
-    files.write_json(run.result, document | ({} if memory is None else {"gpu_memory": memory}))
 
 
 def _gpu_memory(under_way: Any) -> int | None:

@@ -12,6 +12,7 @@ from imbtui import plugins
 from imbtui.errors import UserError, did_you_mean
 from imbtui.recipe import schema
 from imbtui.recipe.explain import explain
+from imbtui.recipe.fusing import hindrance
 from imbtui.recipe.measured import check_metric, evaluated
 from imbtui.recipe.overrides import ENGINE_KEYS
 
@@ -257,7 +258,9 @@ def warnings(recipe: schema.Recipe) -> list[str]:
                 if "When" in option.text and option.name in member.options:
                     points.append((f"{key}.{member.name}.{option.name}", member.options[option.name]))
     train = recipe.train
-    found = ["train.fuse = true has no effect yet: every run trains by itself"] if train.fuse else []
+    found = []
+    if train.fuse and (why := hindrance(recipe)):
+        found.append(f"train.fuse = true has no effect: {why}")
     for key, when in points:
         late = isinstance(when, int) and train.epochs is not None and when > train.epochs
         late |= (

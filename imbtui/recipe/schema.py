@@ -247,7 +247,9 @@ class Train(Table):
         replicates: inner repetitions that are one measurement. Replicate r of a run with seed s is the same
             recipe with seed s * replicates + r (an integer `split_seed` likewise); only some plans repeat.
         pack: most runs that one launch may carry; 0: no limit.
-        fuse: accepted, without effect so far: every run trains by itself. Who sets it is warned.
+        fuse: runs of one launch that differ in their seeds alone train together in one process on a CPU,
+            four or more of them, with the results that each would have alone. It pays for small fully
+            connected networks; a run that cannot train so trains by itself, and its log says why.
         shots: classes with fewer training examples than the first are few-shot, with more than the
             second many-shot, the rest medium-shot.
         drop_last: leave out the last batch of an epoch when it is smaller than the others.

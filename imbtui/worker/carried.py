@@ -28,6 +28,7 @@ class Carried:
         orphan: whether its ranks lived when its launcher was found gone.
         told: ranks that were asked to stop.
         deadline: when what is left of its processes is killed; None: not yet decided.
+        taken_along: whether its process was killed for the sake of a run that trained in it too.
         reason: why it crashed, as found at once: the traces may be gone when it can be written down.
     """
 
@@ -40,6 +41,7 @@ class Carried:
     orphan: bool = False
     told: set[Identity] = field(default_factory=set)
     deadline: float | None = None
+    taken_along: bool = False
     reason: str = ""
     _stamp: int = -1
 
@@ -132,6 +134,12 @@ class Launch:
         ahead = [run for run in self.open() if not run.has_begun()]
         under_way = any(run.begun for run in self.open())
         return ahead if under_way else ahead[1:]
+
+    def beside(self, run: Carried) -> list[Carried]:
+        """Return the open runs that train in one process with `run` (`train.fuse`)."""
+        ranks = set(run.ranks())
+        begun = (other for other in self.open() if other is not run and other.has_begun())
+        return [other for other in begun if not ranks.isdisjoint(other.ranks())]
 
     def record(self) -> None:
         """Write into the runs' state.json that this launch carries them.

@@ -39,6 +39,7 @@ class Queued:
         settings: equal for runs that differ in nothing but seeds; empty: unknown.
         threads: CPU threads of each; 0: as many as a slot has.
         pack: most runs in one launch; 0: no limit.
+        fuse: whether it trains together with runs of equal settings in its launch.
         grace: seconds between asking it to stop and killing it.
         data: data root it was submitted with; None: the default.
     """
@@ -55,6 +56,7 @@ class Queued:
     settings: str = ""
     threads: int = 0
     pack: int = 0
+    fuse: bool = False
     grace: float = 30.0
     data: str | None = None
 
@@ -89,6 +91,7 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
         settings=submit.get("settings", ""),
         threads=threads,
         pack=submit.get("pack", 0),
+        fuse=submit.get("fuse", False),
         grace=submit.get("grace", 30.0),
         data=data,
     )

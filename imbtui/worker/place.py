@@ -188,12 +188,24 @@ def place(queue: Sequence[Queued], box: Box) -> tuple[list[Start], dict[str, str
                 waiting |= dict.fromkeys((run.id for run in members), why)
                 break
             cap = head.pack or len(members)
-            for number, lane in enumerate(lanes):
-                runs = tuple(members[number :: len(lanes)][:cap])
-                starts.append(Start(runs, *lane, memory=need if lane[0] else None))
-            members = members[cap * len(lanes) :]
+            now, members = members[: cap * len(lanes)], members[cap * len(lanes) :]
+            for runs, lane in zip(_dealt(now, len(lanes), cap), lanes, strict=True):
+                starts.append(Start(tuple(runs), *lane, memory=need if lane[0] else None))
         groups.pop((head.group, head.priority), None)
     return starts, waiting
+
+
+def _dealt(members: Sequence[Queued], hands: int, cap: int) -> list[Sequence[Queued]]:
+    """Deal runs one by one to launches; those that train together stay in one, where each gets some."""
+    bundles: dict[str, list[Queued]] = {}
+    for run in members:
+        bundles.setdefault(run.settings if run.fuse and run.settings else run.id, []).append(run)
+    if len(bundles) < hands or cap < len(members):
+        return [members[number::hands] for number in range(hands)]
+    dealt: list[list[Queued]] = [[] for _ in range(hands)]
+    for bundle in bundles.values():
+        min(dealt, key=len).extend(bundle)
+    return [sorted(hand, key=lambda run: run.turn) for hand in dealt]
 
 
 def _need(members: Sequence[Queued]) -> int | None:

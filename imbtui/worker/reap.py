@@ -84,8 +84,9 @@ class Reaper:
         if result is not None:
             reason, memory = result.get("reason", ""), result.get("gpu_memory")
             self._end(run, result["state"], reason, gpu_memory=memory)
-            # Ranks that train several runs in turn go on with the next one instead of leaving.
-            run.deadline = time.monotonic() + self._leave_patience if launch.processes == 1 else None
+            # Ranks that train several runs, in turn or together, go on with the others instead of leaving.
+            goes_on = launch.processes > 1 or launch.beside(run)
+            run.deadline = None if goes_on else time.monotonic() + self._leave_patience
         elif not alive and not gone and not run.fallen:
             run.fallen = True  # its launcher may just be writing into the log what it died of
         elif not alive:
@@ -99,7 +100,9 @@ class Reaper:
             self._end(run, "stopped", told if run.told and run.deadline is None else "")
             return
         run.reason = run.reason or self._explain(launch, run)
-        if not self._retry(run, run.reason):
+        if run.taken_along:
+            self._again(run)
+        elif not self._retry(run, run.reason):
             self._end(run, "crashed", run.reason)
 
     def _explain(self, launch: Launch, run: Carried) -> str:
@@ -120,6 +123,12 @@ class Reaper:
         folders.update_submit(run.paths, attempt=run.attempt + 1, retried=done + 1, retry_reason=reason)
         self._close(run)
         return True
+
+    def _again(self, run: Carried) -> None:
+        """Queue a run again that lost its process to another one's stop."""
+        if not run.superseded():
+            folders.update_submit(run.paths, attempt=run.attempt + 1)
+        self._close(run)
 
     def _put_back(self, launch: Launch) -> None:
         """Queue the runs again that a launch carried and never began."""
@@ -193,6 +202,8 @@ class Reaper:
     def _see_off(self, launch: Launch, run: Carried) -> None:
         """Kill what is left of one run; the other runs of its launch go on where that is possible."""
         run.deadline = None
+        for other in launch.beside(run):
+            other.taken_along = True
         if launch.processes == 1 and any(other is not run for other in launch.open()):
             kill_ranks(launch.id, run.id, run.ranks())
         elif launch.processes == 1 or run.result() is None:

@@ -167,9 +167,19 @@ PINNED_QUICKSTART = "135dc8a85d67"
 PINNED_CIFAR = "c1059206b425"
 
 
-def test_fusing_is_accepted_and_warned_about(recipe_file: Path) -> None:
-    (warning,) = load(recipe_file, "train.fuse=true").warnings
-    assert "train.fuse" in warning and "no effect" in warning
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("train.until={metric = 'train/error', reaches = 0.0}", "train.until ends each run"),
+        ("launch.processes=2", "launch.processes is above 1"),
+        ("train.precision=bf16", "train.precision is bf16"),
+        ("optimizer={name = 'normalised_gd'}", "normalised_gd divides"),
+    ],
+)
+def test_fusing_what_can_never_be_fused_is_warned_about(recipe_file: Path, setting: str, says: str) -> None:
+    assert not load(recipe_file, "train.fuse=true").warnings
+    (warning,) = load(recipe_file, "train.fuse=true", setting).warnings
+    assert warning.startswith("train.fuse = true has no effect: ") and says in warning
 
 
 def test_points_in_time_beyond_the_end_are_warned_about(recipe_file: Path) -> None:

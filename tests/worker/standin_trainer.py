@@ -3,7 +3,7 @@
 The recipe's `[standin]` table: `steps` and `pause` (seconds a step), `on_term` (`save`: write a checkpoint
 and stop; `ignore`), `end` (`finish`, `raise`, `segv`, `kill`, `vanish` (exit without a result), `hang`
 (write the result and stay)), `helper` (start a child process of its own that never ends), `took` (GiB of
-GPU memory that its result tells of).
+GPU memory that its result tells of), `together` (all runs of the launch train in one process).
 """
 
 from __future__ import annotations
@@ -36,15 +36,21 @@ def main(arguments: list[str]) -> int:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             train(run)
             continue
+        shared = tomllib.loads(run.recipe.read_text())["standin"].get("together", False)
         child = os.fork()
         if child == 0:
             os.setsid()
             log = os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            train(run)
+            if shared:
+                train_together([one for one in runs if not done(one)])
+            else:
+                train(run)
             os._exit(0)
         os.waitpid(child, 0)
+        if shared:
+            return 0
     return 0
 
 
@@ -98,6 +104,25 @@ def train(run: RunPaths) -> None:
         finish(run, attempt, rank, "finished", step)
         while how == "hang":
             time.sleep(60)
+
+
+def train_together(runs: list[RunPaths]) -> None:
+    """Train runs in this process; one that is asked to stop leaves, unless it ignores that."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    going = {run: attempt_of(run) for run in runs if session.claim(run, 0, attempt_of(run))}
+    recipes = {run: tomllib.loads(run.recipe.read_text())["standin"] for run in going}
+    for run, attempt in going.items():
+        note_start(run, attempt, 0)
+    step = 0
+    while going:
+        time.sleep(0.01)
+        step += 1
+        for run, attempt in list(going.items()):
+            stops = asked and run.stop.exists() and recipes[run].get("on_term", "save") == "save"
+            if stops or step == recipes[run].get("steps", 3):
+                finish(run, attempt, 0, "stopped" if stops else "finished", step)
+                del going[run]
 
 
 def finish(run: RunPaths, attempt: int, rank: int, state: str, step: int, reason: str = "") -> None:

@@ -42,6 +42,19 @@ def test_a_group_is_dealt_over_the_slots() -> None:
     assert box.threads == 1
 
 
+def test_runs_that_train_together_stay_in_one_launch_while_every_slot_gets_some() -> None:
+    queue = [run(n, settings="ab"[n % 2], fuse=True) for n in range(6)] + [run(6, settings="b")]
+    made = starts(queue, Box(cores=2, slots=2))
+    assert [ids for ids, _ in made] == [["r0", "r2", "r4", "r6"], ["r1", "r3", "r5"]]
+    assert [ids for ids, _ in starts(queue[:6], Box(cores=3, slots=3))] == [
+        ["r0", "r3"],
+        ["r1", "r4"],
+        ["r2", "r5"],
+    ]
+    capped = [run(n, settings="a", fuse=True, pack=2) for n in range(4)]
+    assert [ids for ids, _ in starts(capped, Box(cores=2, slots=2))] == [["r0", "r2"], ["r1", "r3"]]
+
+
 def test_pack_caps_what_one_launch_carries_and_the_rest_says_why_it_waits() -> None:
     made, waiting = place([run(n, pack=1) for n in range(3)], Box(cores=2, slots=2))
     assert [[r.id for r in s.runs] for s in made] == [["r0"], ["r1"]]
@@ -259,6 +272,8 @@ wishes = st.fixed_dictionaries(
         "processes": st.integers(1, 3),
         "threads": st.integers(0, 3),
         "pack": st.integers(0, 2),
+        "fuse": st.booleans(),
+        "settings": st.sampled_from("xy"),
         "memory": st.sampled_from([None, 20 * GIB, 100 * GIB, 200 * GIB]),
     }
 )
@@ -269,7 +284,11 @@ def test_every_run_starts_once_or_waits_and_no_room_is_used_twice(
     asked: list[dict[str, Any]], slots: int, busy: int, per_gpu: int
 ) -> None:
     # Runs of one group agree on what they need: the group's key holds it.
-    queue = [run(n, **{**wish, "group": tuple(map(str, wish.values()))}) for n, wish in enumerate(asked)]
+    alike = {"group", "priority", "gpus", "processes", "threads", "pack", "memory"}
+    queue = [
+        run(n, **wish | {"group": tuple(str(wish[key]) for key in sorted(alike))})
+        for n, wish in enumerate(asked)
+    ]
     queue.sort(key=lambda r: r.turn)
     box = Box(cores=4, slots=slots, busy=busy, gpus=rooms(3, ours=[(0,)], per_gpu=per_gpu), per_gpu=per_gpu)
     made, waiting = place(queue, box)
@@ -284,6 +303,7 @@ def test_every_run_starts_once_or_waits_and_no_room_is_used_twice(
         promised = sum(share if need is None else need for need in needs) + share * (gpu == 0)
         assert promised <= 141_000 * MIB or needs == [None]
     for start in made:
+        assert list(start.runs) == sorted(start.runs, key=lambda r: r.turn)  # else they would be taken back
         head = start.runs[0]
         assert {(r.group, r.priority) for r in start.runs} == {(head.group, head.priority)}
         assert len(start.runs) <= (head.pack or len(queue))
