@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import struct
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,6 +232,44 @@ def gallery(runs: RunsPaths, make_run: MakeRun) -> RunsPaths:
     return runs
 
 
+@pytest.fixture
+def rich(gallery: RunsPaths) -> RunsPaths:
+    """Runs with all that a run may leave behind in the first finished one."""
+    run = gallery.run("fdrwaa-drw-s0")
+    run.artifacts.mkdir()
+    confusion = [[40 if true == said else 1 for said in range(10)] for true in range(10)]
+    files.write_json(
+        run.artifacts / "confusion.json",
+        {"rows": "true class", "columns": "predicted class", "matrices": {"test": confusion}},
+    )
+    mask = {"layer": {"dtype": "BOOL", "shape": [2, 4], "data_offsets": [0, 8]}}
+    header = json.dumps(mask).encode()
+    masks = struct.pack("<Q", len(header)) + header + bytes([1, 0, 0, 0, 1, 0, 0, 0])
+    (run.artifacts / "masks-level-1.safetensors").write_bytes(masks)
+    row = {"stage": "train", "step": 720, "epoch": 80, "time": 4.0, "lottery/density": 0.2}
+    row |= {"cka/matrix": [[1.0, 0.5], [0.5, 1.0]], "norms/head_class": [3.0, 1.5]}
+    row |= {"transition/large": [[(true + said) / 200 for said in range(100)] for true in range(100)]}
+    write_rows(run, [row])
+    rows = [{"step": n, "time": 2.0 * n, "process/cpu": 0.9, "machine/memory": 0.4} for n in range(1, 9)]
+    run.system.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    log = [f"line {n}{' Loss spike' if n % 50 == 7 else ''}" for n in range(200)]
+    log[100] += " that says more than fits into any terminal" * 8
+    run.log.write_text("".join(f"{line}\n" for line in log))
+    return gallery
+
+
+@pytest.fixture
+def waiting(runs: RunsPaths, make_run: Any, monkeypatch: pytest.MonkeyPatch) -> RunsPaths:
+    """One run under way, four that wait in the order a, b, c, d; nobody starts them."""
+    make_run("running-ce-s0", "running", arm="CE", seed=0, minutes_ago=9)
+    for seed, letter in enumerate("abcd"):
+        make_run(
+            f"{letter}{letter}{letter}-ldam-s{seed}", "queued", arm="LDAM", seed=seed, minutes_ago=8 - seed
+        )
+    monkeypatch.setattr("imbtui.worker.lock.ensure", lambda runs: None)
+    return runs
+
+
 async def until(pilot: Pilot[None], condition: Callable[[], Any], *, patience: float = PATIENCE) -> None:
     """Let the app work until a condition holds."""
     deadline = time.monotonic() + patience
@@ -345,3 +385,57 @@ def finish_run() -> Callable[[RunPaths, float], None]:
 def study_text() -> str:
     """The recipe of `study`."""
     return STUDY
+
+
+SMALL_STUDY = """
+title = "a small study"
+paper = "cao2019"
+seeds = [0, 1]
+[dataset]
+name = "digits"
+protocol = "long_tail"
+[[corruptions]]
+name = "long_tail"
+ratio = 100
+n_max = 120
+[model]
+name = "mlp"
+hidden = [16]
+[train]
+epochs = 2
+threads = 1
+[[arms]]
+label = "CE"
+[[arms]]
+label = "LDAM"
+[arms.set]
+"loss.name" = "ldam"
+"model.head" = "cosine"
+[[claims]]
+says = "LDAM is better"
+kind = "order"
+metric = "test/balanced_accuracy"
+arm = "LDAM"
+above = "CE"
+"""
+
+
+@pytest.fixture
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recipe of its own, as the current one."""
+    folder = tmp_path / "work"
+    (folder / "recipes").mkdir(parents=True)
+    (folder / "recipes" / "mine.toml").write_text(SMALL_STUDY)
+    (folder / "recipes" / "broken.toml").write_text("title = ")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Recipes of one paper only, so that a look costs little."""
+    folder = tmp_path / "library"
+    (folder / "cao2019").mkdir(parents=True)
+    monkeypatch.setattr("imbtui.recipe.library.packaged", lambda: folder)
+    monkeypatch.chdir(tmp_path)
+    return folder

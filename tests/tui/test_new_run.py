@@ -16,49 +16,6 @@ from imbtui.tui.screens.new_run import NewRun
 from imbtui.tui.screens.runs import Runs
 from imbtui.tui.widgets.fields import Fields
 
-RECIPE = """
-title = "a small study"
-paper = "cao2019"
-seeds = [0, 1]
-[dataset]
-name = "digits"
-protocol = "long_tail"
-[[corruptions]]
-name = "long_tail"
-ratio = 100
-n_max = 120
-[model]
-name = "mlp"
-hidden = [16]
-[train]
-epochs = 2
-threads = 1
-[[arms]]
-label = "CE"
-[[arms]]
-label = "LDAM"
-[arms.set]
-"loss.name" = "ldam"
-"model.head" = "cosine"
-[[claims]]
-says = "LDAM is better"
-kind = "order"
-metric = "test/balanced_accuracy"
-arm = "LDAM"
-above = "CE"
-"""
-
-
-@pytest.fixture
-def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a recipe of its own, as the current one."""
-    folder = tmp_path / "work"
-    (folder / "recipes").mkdir(parents=True)
-    (folder / "recipes" / "mine.toml").write_text(RECIPE)
-    (folder / "recipes" / "broken.toml").write_text("title = ")
-    monkeypatch.chdir(folder)
-    return folder
-
 
 async def open_form(app: Any, pilot: Any, wait: Any, shown: Any, recipe: str = "mine") -> None:
     await pilot.press("n")
@@ -235,9 +192,8 @@ async def test_all_other_options_are_under_more(
 async def test_a_key_that_the_grid_varies_cannot_be_set(
     runs: RunsPaths, recipes: Path, opened: Any, wait: Any, shown: Any
 ) -> None:
-    (recipes / "recipes" / "mine.toml").write_text(
-        RECIPE + '\n[grid]\n"corruptions.long_tail.ratio" = [10]\n'
-    )
+    mine = recipes / "recipes" / "mine.toml"
+    mine.write_text(mine.read_text() + '\n[grid]\n"corruptions.long_tail.ratio" = [10]\n')
     async with opened(runs) as (app, pilot):
         await open_form(app, pilot, wait, shown)
         assert "the grid varies it: 10" in shown(pilot)

@@ -22,16 +22,6 @@ from imbtui.tui.widgets.verdict_table import VerdictTable
 SIZES = [(80, 24), (200, 50)]
 
 
-@pytest.fixture
-def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Recipes of one paper only, so that a look costs little."""
-    folder = tmp_path / "library"
-    (folder / "cao2019").mkdir(parents=True)
-    monkeypatch.setattr("imbtui.recipe.library.packaged", lambda: folder)
-    monkeypatch.chdir(tmp_path)
-    return folder
-
-
 def add(library: Path, text: str, name: str = "quick") -> None:
     (library / "cao2019" / f"{name}.toml").write_text(text)
 

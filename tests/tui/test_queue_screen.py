@@ -21,18 +21,6 @@ GIB = 1 << 30
 SIZES = [(80, 24), (200, 50)]
 
 
-@pytest.fixture
-def waiting(runs: RunsPaths, make_run: Any, monkeypatch: pytest.MonkeyPatch) -> RunsPaths:
-    """One run under way, four that wait in the order a, b, c, d; nobody starts them."""
-    make_run("running-ce-s0", "running", arm="CE", seed=0, minutes_ago=9)
-    for seed, letter in enumerate("abcd"):
-        make_run(
-            f"{letter}{letter}{letter}-ldam-s{seed}", "queued", arm="LDAM", seed=seed, minutes_ago=8 - seed
-        )
-    monkeypatch.setattr("imbtui.worker.lock.ensure", lambda runs: None)
-    return runs
-
-
 async def open_queue(app: Any, pilot: Any, wait: Any) -> QueueTable:
     await pilot.press("Q")
     assert isinstance(app.screen, Queue)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +21,6 @@ from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.plot import Plot
 
 DONE = "fdrwaa-drw-s0"
-
-
-@pytest.fixture
-def rich(gallery: RunsPaths) -> RunsPaths:
-    """Runs with all that a run may leave behind in the first finished one."""
-    run = gallery.run(DONE)
-    run.artifacts.mkdir()
-    confusion = [[40 if true == said else 1 for said in range(10)] for true in range(10)]
-    files.write_json(
-        run.artifacts / "confusion.json",
-        {"rows": "true class", "columns": "predicted class", "matrices": {"test": confusion}},
-    )
-    mask = {"layer": {"dtype": "BOOL", "shape": [2, 4], "data_offsets": [0, 8]}}
-    header = json.dumps(mask).encode()
-    masks = struct.pack("<Q", len(header)) + header + bytes([1, 0, 0, 0, 1, 0, 0, 0])
-    (run.artifacts / "masks-level-1.safetensors").write_bytes(masks)
-    row = {"stage": "train", "step": 720, "epoch": 80, "time": 4.0, "lottery/density": 0.2}
-    writer = files.LineWriter(run.metrics)
-    writer.append(
-        json.dumps(row | {"cka/matrix": [[1.0, 0.5], [0.5, 1.0]], "norms/head_class": [3.0, 1.5]}).encode()
-    )
-    writer.close()
-    rows = [{"step": n, "time": 2.0 * n, "process/cpu": 0.9, "machine/memory": 0.4} for n in range(1, 9)]
-    run.system.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    run.log.write_text("".join(f"line {n}{' Loss spike' if n % 50 == 7 else ''}\n" for n in range(200)))
-    return gallery
 
 
 async def open_run(app: Any, pilot: Any, wait: Any, shown: Any, tab: str = "1") -> None:

@@ -54,6 +54,7 @@ class AskText(ModalScreen[str | None]):
             yield Input(self._text, compact=True, select_on_focus=False)
             yield Static(self._about, markup=False)
             yield Static(id="ask-wrong", markup=False)
+            yield Static("⏎ takes it   Esc leaves it as it is", id="ask-keys", markup=False)
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one(Input))

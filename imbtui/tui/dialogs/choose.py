@@ -46,6 +46,7 @@ class Choose(ModalScreen[str | None]):
         background: $surface; border: round $primary; padding: 0 1;
     }
     Choose Static { height: 1; text-style: bold; color: $text-primary; }
+    Choose #choose-keys { text-style: none; color: $text-muted; }
     Choose Input { height: 1; background: $surface; }
     Choose OptionList {
         height: auto; max-height: 16; border: none; padding: 0; background: $surface;
@@ -71,6 +72,7 @@ class Choose(ModalScreen[str | None]):
             yield Static(self._title, markup=False)
             yield Input(placeholder="type to narrow", compact=True, select_on_focus=False)
             yield OptionList(compact=True)
+            yield Static("⏎ chooses   ↑ ↓ move   Esc leaves it as it is", id="choose-keys", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(OptionList).can_focus = False

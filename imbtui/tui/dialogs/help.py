@@ -14,8 +14,6 @@ from textual.widgets import Static
 
 from imbtui.tui.widgets.lines import Line, Lines
 
-WIDTH = 76  # cells
-
 
 class Help(ModalScreen[None]):
     """Lists keys.
@@ -33,7 +31,7 @@ class Help(ModalScreen[None]):
         background: $surface; border: round $primary; padding: 0 1;
     }
     Help Static { height: 1; text-style: bold; color: $text-primary; }
-    Help Lines { height: auto; max-height: 100%; background: $surface; }
+    Help Lines { height: auto; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
@@ -43,24 +41,35 @@ class Help(ModalScreen[None]):
 
     def __init__(self, title: str, bindings: Mapping[str, ActiveBinding], display: Mapping[str, str]) -> None:
         super().__init__()
-        self._title, self._active, self._written = title, bindings, display
+        self._title = title
+        self._active, self._display = bindings, display
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(f"Keys: {self._title}", markup=False)
             lines = Lines()
-            lines.show(_lines(self._active, self._written, min(WIDTH, self.app.size.width - 4) - 6))
+            lines.show(help_lines(self._active, self._display, 70))
             yield lines
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one(Lines))
 
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._fit)
 
-def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str], room: int) -> list[Line]:
-    """Return each action: its keys, then what it does.
+    def _fit(self) -> None:
+        """Break what is said of a key where the dialog ends; leave room for title and border."""
+        lines = self.query_one(Lines)
+        lines.styles.max_height = max(1, self.size.height * 92 // 100 - 3)
+        lines.show(help_lines(self._active, self._display, lines.size.width - 1))
+
+
+def help_lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str], width: int) -> list[Line]:
+    """Return lines for each action: its keys, then what it does.
 
     Args:
-        room: cells of a line.
+        display: how a key is written.
+        width: cells of a line.
     """
     keys: dict[str, list[str]] = {}
     says: dict[str, str] = {}
@@ -70,15 +79,16 @@ def _lines(bindings: Mapping[str, ActiveBinding], display: Mapping[str, str], ro
             continue  # Textual's own, such as those for moving the focus
         keys.setdefault(binding.id, []).append(display[key])
         says[binding.id] = binding.tooltip
-    width = max((len(_joined(names)) for names in keys.values()), default=0)
+    margin = max((len(_joined(names)) for names in keys.values()), default=0)
     order = sorted(keys, key=lambda name: (name.startswith("app."), name.partition(".")[0]))
     lines: list[Line] = []
     for name in order:
-        first, *more = textwrap.wrap(says[name], max(20, room - width - 2))
-        lines.append([(f"{_joined(keys[name]):<{width}}", "accent"), (f"  {first}", "text")])
-        lines += [[(" " * (width + 2) + part, "text")] for part in more]
+        first, *more = textwrap.wrap(says[name], max(16, width - margin - 2))
+        lines.append([(f"{_joined(keys[name]):<{margin}}", "accent"), (f"  {first}", "text")])
+        lines += [[(f"{'':<{margin}}  {part}", "text")] for part in more]
     lines.append([("", "text")])
-    lines.append([("Tab and Shift+Tab move between fields; Ctrl+P opens all commands.", "quiet")])
+    for hint in ("Tab and Shift+Tab move between fields; Ctrl+P opens all commands.", "Esc closes."):
+        lines += [[(part, "quiet")] for part in textwrap.wrap(hint, max(16, width))]
     return lines
 
 

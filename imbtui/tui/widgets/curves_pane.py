@@ -55,7 +55,7 @@ class CurvesPane(Grid, can_focus=True):
         ),
         Binding("f", "find", "find metric", show=False, id="curves.find", tooltip="Find a metric by name."),
         Binding("y", "log", "log y", id="curves.log", tooltip="Logarithmic y axis, and back."),
-        Binding("x", "axis", "x axis", id="curves.axis", tooltip="Epochs, steps or time on the x axis."),
+        Binding("x", "axis", "axis", id="curves.axis", tooltip="Epochs, steps or time on the x axis."),
         Binding(
             "left",
             "read(-1)",

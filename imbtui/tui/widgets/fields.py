@@ -89,8 +89,20 @@ class Fields(ScrollView, can_focus=True):
         Binding("end", "end", show=False, id="form.last", tooltip="Last field; end of the text."),
         Binding("left", "turn(-1)", show=False, id="form.left", tooltip="Choice before; a letter left."),
         Binding("right", "turn(1)", show=False, id="form.right", tooltip="Next choice; a letter right."),
-        Binding("backspace", "erase(-1)", show=False),
-        Binding("delete", "erase(0)", show=False),
+        Binding(
+            "backspace",
+            "erase(-1)",
+            show=False,
+            id="form.erase_before",
+            tooltip="While typing: erase the letter before.",
+        ),
+        Binding(
+            "delete",
+            "erase(0)",
+            show=False,
+            id="form.erase_under",
+            tooltip="While typing: erase the letter under the cursor.",
+        ),
         Binding("ctrl+u", "erase_all", show=False, id="form.erase", tooltip="While typing: erase all of it."),
         Binding("delete,backspace", "reset", "recipe's", id="form.reset", tooltip="As the recipe says."),
     ]

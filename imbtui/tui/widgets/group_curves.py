@@ -204,7 +204,7 @@ class ChartScreen(Screen[None]):
         ),
         Binding("y", "chart('log')", "log y", id="chart.log", tooltip="Logarithmic y axis, and back."),
         Binding(
-            "x", "chart('axis')", "x axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."
+            "x", "chart('axis')", "axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."
         ),
         Binding(
             "plus,equals_sign",

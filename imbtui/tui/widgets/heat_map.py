@@ -39,6 +39,8 @@ class HeatMap(ScrollView, can_focus=True):
         Binding("right", "scroll_right", show=False, id="map.right", tooltip="Scroll right."),
         Binding("pageup", "page_up", show=False, id="map.page_up", tooltip="One page up."),
         Binding("pagedown", "page_down", show=False, id="map.page_down", tooltip="One page down."),
+        Binding("home,g", "scroll_home", show=False, id="map.top", tooltip="Go to the first row."),
+        Binding("end,G", "scroll_end", show=False, id="map.end", tooltip="Go to the last row."),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:

@@ -117,8 +117,8 @@ class Table(ScrollView, Kept, can_focus=True):
         Binding(
             "pagedown", "page(1)", "page down", show=False, id="table.page_down", tooltip="One page down."
         ),
-        Binding("home,g", "end(0)", "first", show=False, id="table.first", tooltip="Select the first line."),
-        Binding("end,G", "end(-1)", "last", show=False, id="table.last", tooltip="Select the last line."),
+        Binding("home,g", "end(0)", "first", show=False, id="table.top", tooltip="Select the first line."),
+        Binding("end,G", "end(-1)", "last", show=False, id="table.end", tooltip="Select the last line."),
     ]
 
     class Highlighted(Message):
@@ -433,8 +433,8 @@ class Table(ScrollView, Kept, can_focus=True):
             if column.key == self.sort_key:
                 title, style = f"{title}{'▾' if self.descending else '▴'}", sorted_by
                 cells_over = cell_len(title) - cells
-                if cells_over > 0 and column.right:
-                    # The arrow of a full right-aligned heading hangs into the gap before it.
+                if 0 < cells_over <= GAP and number:
+                    # The arrow of a full heading hangs into the gap before it, or moves its title there.
                     segments[-1] = Segment(" " * (GAP - cells_over), plain)
                     cells += cells_over
             segments.append(Segment(cell(title, cells, column.right), style))
