@@ -201,6 +201,8 @@ class ImbtuiApp(App[None]):
         """
         if not isinstance(event, events.Key) or event.is_forwarded or not self.app_focus:
             await super().on_event(event)
+        elif not self.screen_stack:
+            pass  # all is closed already
         elif self._early or not self.screen.is_mounted:
             self._early.append(event)
             if len(self._early) == 1:

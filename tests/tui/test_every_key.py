@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from textual.binding import Binding
 from textual.screen import Screen
-from textual.widgets import Button, OptionList
+from textual.widgets import OptionList
 
 import imbtui.tui
 from imbtui import queue, store
@@ -29,7 +29,7 @@ from imbtui.tui.dialogs.choose import Choose
 from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.dialogs.help import Help
 from imbtui.tui.dialogs.jump import Jump
-from imbtui.tui.dialogs.show_text import ShowText
+from imbtui.tui.dialogs.show_recipes import ShowRecipes
 from imbtui.tui.screens.compare import Compare
 from imbtui.tui.screens.form import FormScreen
 from imbtui.tui.screens.new_run import NewRun
@@ -414,7 +414,7 @@ WAITING = (
 NEW = (
     Step("new.down", "down", lambda s: s.option == 1),
     Step("new.up", "up", lambda s: s.option == 0),
-    Step("new.page_down", "pagedown", lambda s: s.option == 6),
+    Step("new.page_down", "pagedown", lambda s: s.option == 10),
     Step("new.page_up", "pageup", lambda s: s.option == 0),
     Step(
         "new.choose", "enter", lambda s: getattr(s.screen, "recipe_name", "") == "mine", first=tuple("mine")
@@ -440,18 +440,21 @@ NEW = (
     Step(
         "form.preview",
         "f3",
-        lambda s: isinstance(s.screen, ShowText) and "ratio = 50.0" in s.screen.query_one(Lines).plain,
-        ("up",),
+        lambda s: isinstance(s.app.focused, Lines) and "ratio = 50.0" in s.app.focused.plain,
+        first=("up",),
     ),
     Step("show.next", "right", shows("2 of 2")),
     Step("show.before", "left", shows("1 of 2")),
-    Step("show.close", "escape", is_screen(FormScreen)),
-    *(Step("show.close", key, is_screen(FormScreen), ("f3",)) for key in ("q", "f3")),
+    Step("show.close", "escape", lambda s: isinstance(s.app.focused, Fields)),
+    *(
+        Step("show.close", key, lambda s: isinstance(s.app.focused, Fields), ("f3",), sizes=(SMALL,))
+        for key in ("q", "f3")
+    ),
     Step("form.editor", "f4", shows("seen by the editor 1")),
     Step("form.editor", "ctrl+e", shows("seen by the editor 2")),
     Step("form.save", "ctrl+s", lambda s: isinstance(s.screen, AskText) and "Save as a recipe" in s.text),
     Step("ask.give", "enter", lambda s: Path("recipes/mine-2.toml").is_file()),
-    Step("form.next", "tab", lambda s: isinstance(s.app.focused, Button)),
+    Step("form.next", "tab", lambda s: not isinstance(s.app.focused, Fields)),
     Step("form.launch", "ctrl+l", lambda s: len(store.list_ids(s.runs)) == 4 and isinstance(s.screen, Runs)),
     Step("form.back", "escape", is_screen(NewRun), first=("n", *"mine", "enter"), once=is_screen(FormScreen)),
     Step(
@@ -505,7 +508,7 @@ POSITIONS = re.compile(r"\d|[a-z]{2,}.*|f\d+")
 def test_a_letter_means_the_same_on_all_screens() -> None:
     meanings: dict[str, set[str]] = {}
     for kind, binding, key in bindings():
-        asks = kind in (Confirm, Help, ShowText)  # over a screen, about one thing
+        asks = kind in (Confirm, Help, ShowRecipes)  # over a screen, about one thing
         if not asks and (not POSITIONS.fullmatch(key) or key in ("slash", "space", "plus", "minus")):
             meanings.setdefault(key, set()).add(binding.id.partition(".")[2])
     # While something is searched for in a log, its hits go before a new run.

@@ -102,7 +102,11 @@ def test_run(
 # Keys from home, what must be on the screen before the last of them, and what after it.
 DIALOGS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "groups": (("v",), "34 %", "0.5934 ±0.0140"),
-    "log-search": (("end", "enter", "4", "slash", *"epoch", "space", "7", "enter"), "5 of 5 lines", "n next hit"),
+    "log-search": (
+        ("end", "enter", "4", "slash", *"epoch", "space", "7", "enter"),
+        "5 of 5 lines",
+        "n next hit",
+    ),
     "help": (("question_mark",), "34 %", "Keys: Runs"),
     "palette": (("ctrl+p",), "34 %", "Sort by the next column"),
     "jump": (("ctrl+o",), "34 %", "A letter goes there"),
@@ -157,7 +161,7 @@ def test_new_run(
     async def arrange(pilot: Any) -> None:
         await wait(pilot, lambda: form_app.live.listed and form_app.live.machine is not None)
         await pilot.press("n")
-        await wait(pilot, lambda: "mine   6 runs" in shown(pilot) and "34 %" in shown(pilot))
+        await wait(pilot, lambda: "6 runs" in shown(pilot) and "34 %" in shown(pilot))
         if step != "new-run":
             await pilot.press("enter")
             await wait(pilot, lambda: "6 runs: 2 arms" in shown(pilot))

@@ -96,7 +96,7 @@ class FormScreen(Screen[None]):
         Binding("f3", "preview", "preview", id="form.preview", tooltip="The resolved recipes, as TOML."),
         Binding("f4,ctrl+e", "editor", "$EDITOR", id="form.editor", tooltip="Edit the recipe's text."),
         Binding("ctrl+s", "save", "save as", id="form.save", tooltip="Save the form as a recipe."),
-        Binding("tab", "app.focus_next", show=False, id="form.next", tooltip="To the buttons."),
+        Binding("tab", "app.focus_next", show=False, id="form.next", tooltip="On: recipes, buttons, fields."),
         Binding(
             "escape", "back", "back", id="form.back", tooltip="Back to the recipes; nothing is launched."
         ),

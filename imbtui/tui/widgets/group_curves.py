@@ -203,9 +203,7 @@ class ChartScreen(Screen[None]):
             "f", "chart('find')", "find metric", show=False, id="chart.find", tooltip="Find a metric by name."
         ),
         Binding("y", "chart('log')", "log y", id="chart.log", tooltip="Logarithmic y axis, and back."),
-        Binding(
-            "x", "chart('axis')", "axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."
-        ),
+        Binding("x", "chart('axis')", "axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."),
         Binding(
             "plus,equals_sign",
             "chart('smooth', 1)",
