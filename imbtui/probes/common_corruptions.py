@@ -15,12 +15,13 @@ from imbtui.engine.batch import Batch
 from imbtui.engine.context import ProbeContext
 from imbtui.engine.examples import Examples
 from imbtui.engine.method import Probe
+from imbtui.engine.ranks import is_main
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.classification import ClassificationMetrics
 from imbtui.numerics.ensembles import joint_logits
 from imbtui.option_types import NonNegativeInt
-from imbtui.probes._model import evaluating, is_main
+from imbtui.probes._model import evaluating
 
 WHERE = "probes.common_corruptions"
 METRICS = ("accuracy", "nll", "ece", "accuracy_{severities}", "nll_{severities}", "ece_{severities}")
