@@ -61,7 +61,66 @@ _TOKEN = re.compile(
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _DEEPEST = 50
 
-Predicate = Callable[[Any], bool]
+
+class Node:
+    """A part of an expression; call it with a run (a `RunView`, or a mapping with its fields)."""
+
+    def __call__(self, run: Any) -> bool:
+        """Whether the run satisfies it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Both(Node):
+    """All members hold; without members it always does."""
+
+    members: tuple[Node, ...]
+
+    def __call__(self, run: Any) -> bool:
+        return all(member(run) for member in self.members)
+
+
+@dataclass(frozen=True)
+class Either(Node):
+    """One of the members holds."""
+
+    members: tuple[Node, ...]
+
+    def __call__(self, run: Any) -> bool:
+        return any(member(run) for member in self.members)
+
+
+@dataclass(frozen=True)
+class Not(Node):
+    """The member does not hold."""
+
+    member: Node
+
+    def __call__(self, run: Any) -> bool:
+        return not self.member(run)
+
+
+@dataclass(frozen=True)
+class Comparison(Node):
+    """What a run has under a key passes a test."""
+
+    key: str
+    test: Callable[[Any], bool]
+
+    def __call__(self, run: Any) -> bool:
+        return self.test(lookup(run, self.key))
+
+
+@dataclass(frozen=True)
+class Word(Node):
+    """A word, in small letters, is in one of the texts that are searched."""
+
+    word: str
+
+    def __call__(self, run: Any) -> bool:
+        found = [_field(run, name) for name in SEARCHED]
+        texts = [text for value in found for text in (value if isinstance(value, list | tuple) else [value])]
+        return any(self.word in str(text).lower() for text in texts if text is not None)
 
 
 @dataclass(frozen=True)
@@ -71,15 +130,16 @@ class Filter:
     Attributes:
         text: as written.
         keys: what it looks at, so that a caller knows whether listing fields suffice.
+        whole: its outermost part.
     """
 
     text: str
     keys: frozenset[str]
-    _predicate: Predicate
+    whole: Node
 
     def __call__(self, run: Any) -> bool:
         """Whether the run (a `RunView`, or a mapping with its fields) satisfies the expression."""
-        return self._predicate(run)
+        return self.whole(run)
 
 
 def parse(expression: str, *, where: str = "--where") -> Filter:
@@ -93,10 +153,10 @@ def parse(expression: str, *, where: str = "--where") -> Filter:
         UserError: it cannot be read, with the column and what would be right.
     """
     if not expression.strip():
-        return Filter(expression, frozenset(), lambda run: True)
+        return Filter(expression, frozenset(), Both(()))
     parser = _Parser(expression, where)
-    predicate = parser.whole()
-    return Filter(expression, frozenset(parser.keys), predicate)
+    whole = parser.whole()
+    return Filter(expression, frozenset(parser.keys), whole)
 
 
 def check_key(key: str, *, where: str = "") -> None:
@@ -207,32 +267,31 @@ class _Parser:
     def token(self) -> _Token:
         return self.tokens[self.position]
 
-    def whole(self) -> Predicate:
-        predicate = self._either()
+    def whole(self) -> Node:
+        node = self._either()
         if self.token.kind != "end":
             raise self._wrong('expected "and" or "or"')
-        return predicate
+        return node
 
-    def _either(self) -> Predicate:
+    def _either(self) -> Node:
         members = [self._both()]
         while self._takes("or"):
             members.append(self._both())
-        return members[0] if len(members) == 1 else lambda run: any(m(run) for m in members)
+        return members[0] if len(members) == 1 else Either(tuple(members))
 
-    def _both(self) -> Predicate:
+    def _both(self) -> Node:
         members = [self._negated()]
         while self._takes("and"):
             members.append(self._negated())
-        return members[0] if len(members) == 1 else lambda run: all(m(run) for m in members)
+        return members[0] if len(members) == 1 else Both(tuple(members))
 
-    def _negated(self) -> Predicate:
+    def _negated(self) -> Node:
         self.depth += 1
         if self.depth > _DEEPEST:
             raise self._wrong("the expression is nested too deeply")
         try:
             if self._takes("not"):
-                inner = self._negated()
-                return lambda run: not inner(run)
+                return Not(self._negated())
             if self._takes("("):
                 inner = self._either()
                 if not self._takes(")"):
@@ -242,7 +301,7 @@ class _Parser:
         finally:
             self.depth -= 1
 
-    def _comparison(self) -> Predicate:
+    def _comparison(self) -> Node:
         left = self.token
         if left.kind not in ("word", "quoted") or left.text in ("and", "or", "in"):
             raise self._wrong("expected a key or a word")
@@ -262,7 +321,7 @@ class _Parser:
             key = self._key(left)
             return _among(key, self._list(key), wanted=not negated)
         self.keys.update(SEARCHED)
-        return _anywhere(_unquoted(left.text))
+        return Word(_unquoted(left.text).lower())
 
     def _key(self, token: _Token) -> str:
         key = _unquoted(token.text)
@@ -270,7 +329,7 @@ class _Parser:
         self.keys.add(key)
         return key
 
-    def _ordered(self, key: str, sign: str) -> Predicate:
+    def _ordered(self, key: str, sign: str) -> Node:
         token = self.token
         bound = self._value(key)
         is_number = isinstance(bound, int | float) and not isinstance(bound, bool)
@@ -282,11 +341,10 @@ class _Parser:
         compare = _ORDER[sign]
         kinds = (int, float) if is_number else (str,)
 
-        def predicate(run: Any) -> bool:
-            value = lookup(run, key)
+        def test(value: Any) -> bool:
             return isinstance(value, kinds) and not isinstance(value, bool) and compare(value, bound)
 
-        return predicate
+        return Comparison(key, test)
 
     def _list(self, key: str) -> list[Any]:
         if not self._takes("["):
@@ -340,37 +398,24 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if text[:1] in "\"'" else text
 
 
-def _among(key: str, choices: list[Any], *, wanted: bool) -> Predicate:
-    def predicate(run: Any) -> bool:
-        value = lookup(run, key)
+def _among(key: str, choices: list[Any], *, wanted: bool) -> Node:
+    def test(value: Any) -> bool:
         values = value if isinstance(value, list) else [value]
         if not values and None in choices:
             return wanted
         return wanted == any(equal(v, c) for v in values for c in choices)
 
-    return predicate
+    return Comparison(key, test)
 
 
-def _contains(key: str, part: str, *, wanted: bool) -> Predicate:
+def _contains(key: str, part: str, *, wanted: bool) -> Node:
     low = part.lower()
 
-    def predicate(run: Any) -> bool:
-        value = lookup(run, key)
+    def test(value: Any) -> bool:
         values = value if isinstance(value, list) else [value]
         return wanted == any(v is not None and low in _shown(v).lower() for v in values)
 
-    return predicate
-
-
-def _anywhere(word: str) -> Predicate:
-    low = word.lower()
-
-    def predicate(run: Any) -> bool:
-        found = [_field(run, name) for name in SEARCHED]
-        texts = [text for value in found for text in (value if isinstance(value, list | tuple) else [value])]
-        return any(low in str(text).lower() for text in texts if text is not None)
-
-    return predicate
+    return Comparison(key, test)
 
 
 def equal(value: Any, choice: Any) -> bool:

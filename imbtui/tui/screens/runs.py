@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,6 +16,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
 from imbtui.errors import UserError
 from imbtui.files import printable
@@ -31,6 +33,7 @@ from imbtui.tui.messages import (
     Row,
     RowsArrived,
 )
+from imbtui.tui.searched import Searched
 from imbtui.tui.widgets.detail import Detail
 from imbtui.tui.widgets.devices import Devices
 from imbtui.tui.widgets.filter_line import FilterLine
@@ -48,6 +51,7 @@ TITLE = "Runs"
 
 WIDE, TALL = 132, 38  # cells from which there is room for the preview
 PATIENCE = 0.2  # seconds after which it is said that the runs are still being read
+COMPLAINT_DELAY = 0.5  # seconds the typing rests before it is said what is wrong with a filter
 READ_DELAY = 0.08  # seconds the cursor rests before the selected run's recipe is read
 
 
@@ -167,6 +171,7 @@ class Runs(Screen[None]):
         self._filter_text = ""
         self._filter: RunFilter | None = None
         self._matched: frozenset[str] = frozenset()
+        self._found: tuple[RunFilter, Searched, Sequence[int]] | None = None
         self._recipes: dict[str, Any] = {}
         self._knobs: dict[str, str] = {}
         self._notes: dict[str, str] = {}
@@ -174,6 +179,8 @@ class Runs(Screen[None]):
         self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
+        self._asking: Timer | None = None
+        self._complaining: Timer | None = None
         self._waits = False
 
     def compose(self) -> ComposeResult:
@@ -265,8 +272,18 @@ class Runs(Screen[None]):
             self._filter_in_thread(self._filter)
             shown = [row for row in live.rows if row["id"] in self._matched]
         else:
-            shown = self._filter.apply(live.rows, live.searched) if self._filter else list(live.rows)
+            shown = self._filtered(self._filter) if self._filter else list(live.rows)
         self._show(shown)
+
+    def _filtered(self, chosen: RunFilter) -> list[Row]:
+        """Return the rows that satisfy a filter; a word that is typed on looks only at those it had found."""
+        live, among = self.app.live, None
+        if self._found is not None:
+            before, searched, places = self._found
+            among = places if searched is live.searched and chosen.narrows(before) else None
+        places = chosen.find(live.rows, live.searched, among=among)
+        self._found = (chosen, live.searched, places)
+        return [live.rows[place] for place in places]
 
     def _show(self, rows: list[Row]) -> None:
         live = self.app.live
@@ -453,6 +470,18 @@ class Runs(Screen[None]):
         self._show_all()
 
     def _complain(self, sentence: str) -> None:
+        """Say what is wrong with a filter once the typing rests: half of one is not yet wrong.
+
+        It takes a line from the runs, and laying the screen out anew costs more than the filter does.
+        """
+        if self._complaining is not None:
+            self._complaining.stop()
+        if sentence and not self._complaint:
+            self._complaining = self.set_timer(COMPLAINT_DELAY, partial(self._show_complaint, sentence))
+        else:
+            self._show_complaint(sentence)
+
+    def _show_complaint(self, sentence: str) -> None:
         if sentence != self._complaint:
             self._complaint = sentence
             wrong = self.query_one("#wrong", Static)
@@ -460,12 +489,19 @@ class Runs(Screen[None]):
             wrong.set_class(bool(sentence), "-shown")
 
     def _filter_in_thread(self, chosen: RunFilter) -> None:
-        rows = self.app.live.rows
+        """Ask the run folders once the typing rests; a filter that was typed on is given up."""
+        rows, searched = self.app.live.rows, self.app.live.searched
 
         def read() -> None:
-            self.post_message(Filtered(chosen.text, frozenset(row["id"] for row in chosen.apply(rows))))
+            worker = get_current_worker()
+            places = chosen.find(rows, searched, given_up=lambda: worker.is_cancelled)
+            if not worker.is_cancelled:
+                self.post_message(Filtered(chosen.text, frozenset(rows[place]["id"] for place in places)))
 
-        self.run_worker(read, thread=True, exclusive=True, group="filter", exit_on_error=False)
+        if self._asking is not None:
+            self._asking.stop()
+        ask = partial(self.run_worker, read, thread=True, exclusive=True, group="filter", exit_on_error=False)
+        self._asking = self.set_timer(READ_DELAY, ask)
 
     def on_filtered(self, message: Filtered) -> None:
         if self._filter is not None and message.text == self._filter.text and message.ids != self._matched:

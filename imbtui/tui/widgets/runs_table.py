@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import partial
+from operator import itemgetter, methodcaller
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -17,6 +19,7 @@ from imbtui.files import printable
 from imbtui.tui import rows as say
 from imbtui.tui.grouping import Group, arrange, mean
 from imbtui.tui.messages import Row
+from imbtui.tui.ordering import Order
 from imbtui.tui.widgets.run_lines import RunLines
 from imbtui.tui.widgets.table import GAP, MEASURED, Column, cell
 
@@ -52,20 +55,25 @@ def _age(row: Row) -> str:
     return text.ago((row if group is None else group.runs[0]).get("created", ""))
 
 
+def _device(row: Row) -> str | None:
+    # Most runs ended without one being stored; thousands of them are asked at a key.
+    return row.get("device") or (say.device(row) or None if "live" in row else None)
+
+
 COLUMNS: tuple[Column, ...] = (
-    Column("id", "id", 6, lambda r: printable(r["id"])[:6], lambda r: r["id"], "table--quiet", 124),
-    Column("state", "state", 8, lambda r: r["state"], lambda r: say.STATES.index(r["state"])),
-    Column("name", "name", 0, _name, lambda r: _name(r).lower(), least=10),
+    Column("id", "id", 6, lambda r: printable(r["id"])[:6], itemgetter("id"), "table--quiet", 124),
+    Column("state", "state", 8, itemgetter("state"), itemgetter("state"), rank=say.STATES.index),
+    Column("name", "name", 0, _name, _name, rank=str.lower, least=10),
     Column(
         "study",
         "study",
         0,
         lambda r: printable(r.get("study", "")),
-        lambda r: r.get("study", ""),
+        methodcaller("get", "study", ""),
         "table--quiet",
         64,
     ),
-    Column("seed", "seed", 4, _seed, lambda r: r.get("seed"), right=True),
+    Column("seed", "seed", 4, _seed, methodcaller("get", "seed"), right=True),
     Column("knobs", "main knobs", 0, say.knobs, say.knobs, "table--quiet", 104, least=16),
     Column(
         "progress",
@@ -83,7 +91,7 @@ COLUMNS: tuple[Column, ...] = (
         "bal.acc",
         7,
         lambda r: _value(r, say.last),
-        lambda r: _number(r, say.last),
+        partial(_number, which=say.last),
         right=True,
         descends=True,
     ),
@@ -92,7 +100,7 @@ COLUMNS: tuple[Column, ...] = (
         "at best",
         7,
         lambda r: _value(r, say.best),
-        lambda r: _number(r, say.best),
+        partial(_number, which=say.best),
         needs=88,
         right=True,
         descends=True,
@@ -102,12 +110,12 @@ COLUMNS: tuple[Column, ...] = (
         "age",
         6,
         _age,
-        lambda r: r.get("order"),
+        methodcaller("get", "order"),
         "table--quiet",
         right=True,
         descends=True,
     ),
-    Column("device", "device", 6, say.device, lambda r: say.device(r) or None, "table--quiet", 96),
+    Column("device", "device", 6, say.device, _device, "table--quiet", 96),
 )
 SPREAD_WIDTH = 14  # cells of `0.8213 ±0.0207`
 _IN_GROUPS = ("name", "seed", "last", "best", "age", "progress")
@@ -151,7 +159,7 @@ class RunsTable(RunLines):
         self.hidden: set[str] = set()
         self._runs: list[Row] = []
         self._run_places: dict[str, int] | None = None
-        self._keys: dict[str, list[Any]] = {}
+        self._orders: dict[str, Order] = {}
         self._has_best = False
         self.typing = False
         self.typed: Callable[[events.Key], bool] = lambda event: False
@@ -174,22 +182,26 @@ class RunsTable(RunLines):
     def chosen(self) -> list[Row]:
         """The marked runs; without marks the one under the cursor, or all of the group under it."""
         if self.marks:
-            return [row for row in self._runs if row["id"] in self.marks]
+            marked = self._places_of(self.marks)
+            return [self._runs[place] for place in sorted(marked.values())]
         if self.group is not None:
             return list(self.group.runs)
         return [self.run] if self.run else []
 
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
+        for run_id, place in self._places_of(rows).items():
+            self._runs[place] = rows[run_id]
+            for column in self.columns:
+                if column.key in self._orders:
+                    self._orders[column.key].change(place, column.order(rows[run_id]))
+
+    def _places_of(self, ids: Iterable[str]) -> dict[str, int]:
+        """Return where runs stand in the list as it came, those that are in it."""
         if self._run_places is None:
             self._run_places = {row["id"]: place for place, row in enumerate(self._runs)}
-        for run_id, row in rows.items():
-            place = self._run_places.get(run_id)
-            if place is not None:
-                self._runs[place] = row
-                for column in self.columns:
-                    if column.key in self._keys:
-                        self._keys[column.key][place] = column.order(row)
+        places = self._run_places
+        return {run_id: places[run_id] for run_id in ids if run_id in places}
 
     def is_marked(self, row: Row) -> bool:
         group = row.get("group")
@@ -219,27 +231,23 @@ class RunsTable(RunLines):
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
         if rows is not self._runs:
-            self._runs, self._run_places, self._keys = list(rows), None, {}
+            self._runs, self._run_places, self._orders = list(rows), None, {}
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
         return self._sorted(self._runs)
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
-        if self.sort_key == "age" and self.descending:
-            return rows  # as they come
+        if self.sort_key == "age":
+            return rows if self.descending else rows[::-1]  # they come newest first
         column = next(c for c in self.columns if c.key == self.sort_key)
         if rows and "group" in rows[0] and column.key not in ("name", "last", "best"):
-            return rows[::-1] if self.sort_key == "age" else rows
-        keys = self._keys.get(column.key) if rows is self._runs else None
-        if keys is None:
-            keys = [column.order(row) for row in rows]
+            return rows
+        order = self._orders.get(column.key) if rows is self._runs else None
+        if order is None:
+            order = Order(map(column.order, rows), column.rank)
             if rows is self._runs:
-                self._keys[column.key] = keys
-        have = [position for position, key in enumerate(keys) if key is not None]
-        # Equal keys stay newest first, as the rows come.
-        have.sort(key=keys.__getitem__, reverse=self.descending)
-        lack = [row for row, key in zip(rows, keys, strict=True) if key is None]
-        return [rows[position] for position in have] + lack
+                self._orders[column.key] = order
+        return [rows[place] for place in order.places(descending=self.descending)]
 
     # Keys
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -38,6 +38,7 @@ class Column:
         width: cells; 0: as wide as its contents, while there is room.
         show: its text for a row.
         order: its sort key for a row; rows without a value come last whichever way.
+        rank: what different keys are sorted by; None: the keys themselves.
         style: component class of its text.
         needs: table width from which it is shown.
         right: align to the right.
@@ -51,6 +52,7 @@ class Column:
     width: int
     show: Callable[[Row], str]
     order: Callable[[Row], Any] = lambda row: None
+    rank: Callable[[Any], Any] | None = field(default=None, kw_only=True)
     style: str = "table--text"
     needs: int = 0
     right: bool = False
