@@ -66,3 +66,8 @@ def test_every_asserted_claim_of_the_quick_study_is_held(held: Held, assert_mean
 @pytest.mark.slow
 def test_cross_validation_under_the_full_weights_holds(held: Held) -> None:
     held("lu2021/cross-validation")
+
+
+@pytest.mark.slow
+def test_dynamic_weights_beat_learning_to_reweight(held: Held) -> None:
+    held("lu2021/digits-reweight")
