@@ -237,6 +237,9 @@ def test_two_processes_train_one_and_the_same_network(
     settings.append(("methods.group_dro.by=class", "methods.group_dro.eta=0.5", *settings[0][1:]))
     # Its penalty is differentiated twice, inside the wrapped objective.
     settings.append(("methods.diversity.members=3", *settings[0][1:]))
+    # Each process attacks its own share, and trains on it as it is and under attack.
+    attack = "methods.adversarial_training={eps = 0.05, steps = 2, random_start = false, weight = 0.5}"
+    settings.append((attack, *settings[0][1:]))
     pairs = [(*make_runs(*s), *make_runs(*s)) for s in settings]
     train_on_two_ranks(*(together for _, together in pairs))
     for alone, together in pairs:
