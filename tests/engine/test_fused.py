@@ -366,9 +366,9 @@ def test_a_pack_killed_at_any_moment_goes_on_to_the_same_ends(
     seeds: Any, together: Together, train: Train, start_trainer: StartTrainer
 ) -> None:
     """Through the trainer itself: two arms, of which one has too few seeds to train together."""
-    longer = ("train.epochs=60", "train.checkpoint_every='3it'", "train.evaluate_every=5")
+    longer = ("train.epochs=30", "train.checkpoint_every='3it'", "train.evaluate_every=10")
     runs, alone = seeds(*longer), seeds(*longer)
-    (single, *_) = seeds("optimizer.lr=0.01")
+    (single, *_) = seeds("optimizer.lr=0.01", "train.epochs=1")
     trainer = start_trainer(single, *runs)
     deadline = time.monotonic() + 60
     while not (runs[3].checkpoints / "last.pt").exists():
