@@ -42,7 +42,7 @@ def test_a_study_has_one_digest_a_run(name: str) -> None:
 def test_nothing_but_a_control_leaves_float32_or_decays_weights(name: str) -> None:
     for run in load_study(name).runs:
         assert run.recipe.train.precision == ("fp64" if "float64" in (run.arm or "") else "fp32")
-        assert run.recipe.optimizer.weight_decay == 0
+        assert (run.recipe.optimizer.weight_decay > 0) == ("decay" in (run.arm or ""))
 
 
 @pytest.mark.slow
@@ -50,3 +50,8 @@ def test_every_asserted_claim_of_the_quick_study_is_held(held: Held, assert_mean
     views = held("thilak2022/quick")
     assert all(view.path.metrics.stat().st_size < 1_000_000 for view in views)
     assert_means(views, [(arm, metric, "last", *numbers) for arm, metric, *numbers in MEASURED])
+
+
+@pytest.mark.slow
+def test_weight_decay_keeps_the_loss_from_spiking(held: Held) -> None:
+    held("thilak2022/stable")
