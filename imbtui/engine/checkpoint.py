@@ -150,11 +150,14 @@ class Checkpoints:
             ) from error
 
 
-def _state_of(objective: nn.Module) -> dict[str, torch.Tensor]:
+def _state_of(objective: nn.Module) -> dict[str, Any]:
     """Return an objective's state; what is a slice of a tensor of several runs is saved without the rest."""
     state = objective.state_dict()
     return {name: value.clone() if _is_slice(value) else value for name, value in state.items()}
 
 
-def _is_slice(value: torch.Tensor) -> bool:
+def _is_slice(value: Any) -> bool:
+    """Whether it is part of a larger tensor; a method's extra state, such as an optimizer's, is no tensor."""
+    if not isinstance(value, torch.Tensor):
+        return False
     return value.untyped_storage().nbytes() > value.numel() * value.element_size()
