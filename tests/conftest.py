@@ -52,6 +52,7 @@ def load_benchmark() -> Callable[[str], ModuleType]:
         specification = importlib.util.spec_from_file_location(f"{name}_benchmark", path)
         assert specification is not None and specification.loader is not None
         module = importlib.util.module_from_spec(specification)
+        sys.modules[module.__name__] = module  # its dataclasses look themselves up there
         specification.loader.exec_module(module)
         return module
 

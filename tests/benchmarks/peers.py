@@ -141,12 +141,16 @@ class Terminal:
         name = f"imbtui-peers-{os.getpid()}-{next(self._opened)}"  # the server before may not have ended yet
         self._tmux = ["tmux", "-L", name, "-f", "/dev/null"]
         size = ["-x", str(width), "-y", str(height)]
-        subprocess.run([*self._tmux, "new-session", "-d", *size, "sleep infinity"], check=True)
+        # Programs believe these rather than the terminal.
+        surroundings = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+        start = [*self._tmux, "new-session", "-d", *size, "sleep infinity"]
+        subprocess.run(start, check=True, env=surroundings)
         subprocess.run([*self._tmux, "set", "-g", "default-terminal", "tmux-256color"], check=True)
         subprocess.run([*self._tmux, "set", "-g", "remain-on-exit", "on"], check=True)
         self._client = subprocess.Popen(
             [*self._tmux, "-C", "attach", "-f", "ignore-size"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._process = 0
         self._rest = b""
         self._replies: list[list[str]] = []
         self._reply: list[str] | None = None
@@ -161,7 +165,8 @@ class Terminal:
         given = [part for name, value in settings.items() for part in ("-e", f"{name}={value}")]
         line = ["respawn-pane", "-k", "-c", str(folder), *given, "exec " + shlex.join(command)]
         self._ask(shlex.join(line))
-        return int(self._ask("display-message -p '#{pane_pid}'")[0])
+        self._process = int(self._ask("display-message -p '#{pane_pid}'")[0])
+        return self._process
 
     def press(self, *keys: str) -> None:
         self._ask(shlex.join(["send-keys", *keys]))
@@ -202,8 +207,12 @@ class Terminal:
         return self.written - before
 
     def close(self) -> None:
+        """End the program, and wait until it has ended: it may write down how it was left."""
         subprocess.run([*self._tmux, "kill-server"], check=False)
         self._client.wait(10)
+        deadline = time.perf_counter() + 10
+        while self._process and Path(f"/proc/{self._process}").exists() and time.perf_counter() < deadline:
+            time.sleep(0.02)
 
     def _ask(self, command: str) -> list[str]:
         assert self._client.stdin is not None
