@@ -100,3 +100,8 @@ def test_every_asserted_claim_of_the_quick_study_is_held(held: Held, name: str) 
         assert None not in values[arm, metric, at], (arm, metric)
         found = statistics.mean(values[arm, metric, at])
         assert found == pytest.approx(expected, abs=tolerance), (arm, metric, at)
+
+
+@pytest.mark.slow
+def test_adversarial_training_caps_random_labels(held: Held) -> None:
+    held("arpit2017/digits-adversarial")
