@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from imbtui.engine.log import row_position
 from imbtui.engine.optim import lr_at, make_optimizer, set_lr
 from imbtui.engine.tick import Tick
 
@@ -103,6 +102,3 @@ class RunningMean:
         means = {f"running/{name}": total / self._steps for name, total in self._sums.items()}
         self._sums, self._steps = {}, 0
         return means
-
-
-__all__ = ["Stopped", "fit", "row_position"]

@@ -384,6 +384,3 @@ def make_ready(objective: Objective) -> None:
     for method in objective.methods:
         assert isinstance(method, Method)
         method.before_evaluation()
-
-
-__all__ = ["Run"]

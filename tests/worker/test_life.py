@@ -265,6 +265,8 @@ def test_a_box_with_four_gpus_one_of_them_somebody_elses(box: Box, monkeypatch: 
     refused = box.submit(submit={"gpus": [2]})
     worker.ensure(box.runs)
     box.wait(lambda: box.states(*runs, cpu) == ["running"] * 6 + ["queued", "finished"])
+    # A run counts as running before its trainer has said which devices it was given.
+    box.wait(lambda: all((run.root / "devices.txt").is_file() for run in runs[:6]))
     devices = [(run.root / "devices.txt").read_text() for run in runs[:6]]
     assert sorted(devices) == ["0", "0", "1", "1", "3", "3"]
     assert (cpu.root / "devices.txt").read_text() == ""
