@@ -39,7 +39,7 @@ async def test_v_groups_by_study_with_mean_and_sd_over_seeds(
         heading = line_with(shown(pilot), "▾ quickstart")
         for words in ("1 queued", "1 running", "3 finished"):
             assert words in heading
-        await pilot.press("down", "down")
+        await pilot.press("down")
         assert table.group.label == "DRW" and len(table.chosen) == 2
         await pilot.press("enter")
         assert [row["id"][:6] for row in table.rows[3:5]] == ["fdrwaa", "fdrwab"]
@@ -51,6 +51,16 @@ async def test_v_groups_by_study_with_mean_and_sd_over_seeds(
         assert table.marks == {"fdrwaa-drw-s0", "fdrwab-drw-s1"}
         await pilot.press("v")
         assert len(table.rows) == 14
+
+
+async def test_grouping_leaves_the_cursor_where_the_run_went(gallery: RunsPaths, opened: Any) -> None:
+    async with opened(gallery) as (app, pilot):
+        table = app.screen.query_one(RunsTable)
+        table.select("fdrwab-drw-s1")
+        await pilot.press("v")
+        assert table.group is not None and table.group.label == "DRW"
+        await pilot.press("enter", "down", "down")
+        assert table.run is not None and table.run["id"].startswith("fdrwa")
 
 
 async def test_groups_are_sorted_by_their_means(gallery: RunsPaths, opened: Any) -> None:

@@ -19,6 +19,7 @@ from imbtui.files import printable
 from imbtui.tui import sheet
 from imbtui.tui.artefacts import Artefact, Content
 from imbtui.tui.curves import Curves, family
+from imbtui.tui.curves import Line as Measured
 from imbtui.tui.series import of_family
 from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Line, Lines
@@ -177,7 +178,9 @@ class ProbesPane(Horizontal):
             return
         kind, _, name = key.partition(" ")
         curves = self._curves or Curves()
-        if kind == "m" and name in curves.lines:
+        if kind == "m" and name in curves.lines and len(curves.lines[name].values) == 1:
+            self._text(_once(name, curves.lines[name]))
+        elif kind == "m" and name in curves.lines:
             title = name + (", log scale" if self._log_y else "")
             self._put("probe-chart")
             series = of_family(curves, [name])
@@ -213,6 +216,12 @@ class ProbesPane(Horizontal):
     def _text(self, lines: list[Line]) -> None:
         self._put("probe-text")
         self.query_one("#probe-text", Lines).show(lines)
+
+
+def _once(name: str, measured: Measured) -> list[Line]:
+    """Return a metric that was measured a single time: a chart of it would be a dot."""
+    when = f"epoch {measured.epochs[0]:g}, step {measured.steps[0]:g}"
+    return [[(name, "strong")], [(text.number(measured.values[0]), "text"), (f"   at {when}", "quiet")]]
 
 
 def _bars(name: str, values: list[float | None]) -> list[Line]:

@@ -287,8 +287,12 @@ class RunsTable(RunLines):
         self._tell(always=True)
 
     def action_group(self) -> None:
+        run = self.run
         self.grouped = not self.grouped
         self.show(self._runs)
+        if self.grouped and run is not None and run["id"] not in self._places:
+            # The run is folded away: the cursor stands on the innermost group that shows.
+            self.select(next(key for key in reversed(say.group_keys(run)) if key in self._places))
         self.refresh()
         self.post_message(self.Arranged())
 
