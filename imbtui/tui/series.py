@@ -70,7 +70,7 @@ def of_family(
         if axis == "times" and seconds != 1:
             x = array("d", (moment / seconds for moment in x))
         y = smoother.smooth(line, weight) if smoother else line.values
-        series.append(Series(_label(name), x, y, _pattern(name)))
+        series.append(Series(_label(name), x, y, _pattern(name, len(series))))
     return series
 
 
@@ -84,6 +84,7 @@ def _label(name: str) -> str:
     return name if family(name) == name else name.partition("/")[0]
 
 
-def _pattern(name: str) -> int:
+def _pattern(name: str, position: int) -> int:
+    """Return a split's own pattern; what is of no split has one by its position among the lines."""
     split = name.partition("/")[0]
-    return SPLITS.index(split) if split in SPLITS else 0
+    return SPLITS.index(split) if split in SPLITS else position

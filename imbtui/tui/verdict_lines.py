@@ -53,5 +53,8 @@ def _entry(word: str, says: str, figures: str, width: int) -> list[Line]:
     first, *more = textwrap.wrap(says, room) or [""]
     lines: list[Line] = [[(f"{word:<{_INDENT}}", STYLES.get(word, "text")), (first, "text")]]
     lines += [[(" " * _INDENT + part, "text")] for part in more]
-    lines += [[(" " * _INDENT + part, "quiet")] for part in textwrap.wrap(figures, room)]
+    unbroken = figures.replace(" = ", "\u00a0=\u00a0")  # `n = 3` stays on one line
+    lines += [
+        [(" " * _INDENT + part.replace("\u00a0", " "), "quiet")] for part in textwrap.wrap(unbroken, room)
+    ]
     return lines

@@ -34,6 +34,7 @@ class Shot:
         name: the file's.
         keys: what is pressed from home.
         ready: a text that is there when all of it is.
+        then: what is pressed after that.
         of: study, arm and state of the run that the cursor stands on first; empty: the newest run.
         size: cells.
         theme: its colours.
@@ -45,10 +46,12 @@ class Shot:
     of: tuple[str, ...] = ()
     size: tuple[int, int] = (120, 34)
     theme: str = "imbtui-dark"
+    then: tuple[str, ...] = ()
 
 
 LDAM = ("quickstart", "LDAM-DRW", "finished")
 GOING = ("quickstart", "CE", "running")
+ESTIMATED = ("patrini2017/quick", "forward, estimated T", "finished")
 OBJECTIVE = ("kornblith2021/quick", "squared error", "finished")
 SHOTS = (
     Shot("runs", (), "⠤⠤⠤⠤ test", LDAM, size=(120, 40)),
@@ -57,13 +60,13 @@ SHOTS = (
     Shot("classes", ("enter", "2"), "trained on", LDAM),
     Shot("confusion", ("enter", "2", "v"), "confusion, per cent", LDAM, theme="imbtui-light"),
     Shot("recipe", ("enter", "3", "v"), "LDAM-DRW", LDAM),
-    Shot("log", ("enter", "4", "slash", *"epoch 4"), "Esc ends", LDAM),
+    Shot("log", ("enter", "4", "slash", *"0.99"), "Esc ends", ESTIMATED),
     Shot("system", ("enter", "5"), "memory of the process", GOING),
-    Shot("probes", ("enter", "6", "end", "up", "up", "up", "up"), "cka", OBJECTIVE),
+    Shot("probes", ("enter", "6", "end", "up", "up", "up"), "CKA", OBJECTIVE),
     Shot("compare", ("c",), "p = ", LDAM),
     Shot("queue", ("Q", "down"), "LDAM-DRW"),
     Shot("papers", ("P", "down", "down"), "Label-Distribution"),
-    Shot("paper", ("P", "down", "down", "enter"), "paired t test", size=(150, 40)),
+    Shot("paper", ("P", "down", "down", "enter"), "paired t test", size=(150, 44), then=("home",)),
     Shot("new-run", ("n", *"cao"), "claims, in"),
     Shot(
         "form",
@@ -98,7 +101,8 @@ async def take(runs: RunsPaths, shot: Shot) -> None:
             if time.monotonic() > deadline:
                 raise SystemExit(f'{shot.name}: "{shot.ready}" did not show\n{text}')
             await pilot.pause(0.05)
-        await pilot.pause(1.0)
+        await pilot.press(*shot.then)
+        await pilot.pause(2.0)
         (HERE / f"{shot.name}.svg").write_text(app.export_screenshot(title="imbtui"), encoding="utf-8")
 
 

@@ -105,7 +105,7 @@ async def test_classes_show_accuracy_beside_training_counts(
         first = next(line for line in lines if line.split()[:2] == ["0", "120"])
         last = next(line for line in lines if line.split()[:2] == ["9", "1"])
         assert "many" in first and "few" in last
-        assert first.count("█") > last.count("█") > 0
+        assert first.count("▇") > last.count("▇") > 0
         await pilot.press("d")
         await wait(pilot, lambda: "train accuracy" in shown(pilot))
 

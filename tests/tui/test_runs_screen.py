@@ -392,3 +392,13 @@ async def test_every_theme_can_be_chosen(gallery: RunsPaths, opened: Any, wait: 
             await pilot.press("down")
             await wait(pilot, lambda: "finished" in shown(pilot))
             assert app.theme == theme
+
+
+async def test_below_the_table_the_chart_stands_beside_facts_and_numbers(
+    gallery: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    async with opened(gallery, (120, 40)) as (app, pilot):
+        app.screen.query_one(RunsTable).select("fdrwaa-drw-s0")
+        await wait(pilot, lambda: "few-shot" in shown(pilot) and "⠤⠤⠤⠤ test" in shown(pilot))
+        plot, numbers = app.screen.query_one("#curve"), app.screen.query_one("#numbers")
+        assert plot.region.height > 12 and plot.region.x > numbers.region.x

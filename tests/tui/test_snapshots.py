@@ -69,7 +69,7 @@ def rich_app(rich: RunsPaths, app: ImbtuiApp) -> ImbtuiApp:
     ("run_id", "tab", "signs"),
     [
         (RUNNING, "1", ("⠤", "62 %")),
-        (DONE, "2", ("█", " 120 ")),
+        (DONE, "2", ("▇", " 120 ")),
         (DONE, "3", ("# changed when it was submitted", "[dataset]")),
         (DONE, "4", ("line 199",)),
         (DONE, "5", ("CPU of the process", "seconds")),

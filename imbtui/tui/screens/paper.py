@@ -76,6 +76,7 @@ class PaperScreen(ChartScreen):
     PaperScreen > #claim { height: auto; max-height: 4; padding: 0 2; background: $surface; }
     PaperScreen > VerdictTable { height: auto; max-height: 30%; }
     PaperScreen Lines { padding: 0 1; }
+    PaperScreen Panes.-wide #numbers { height: auto; max-height: 50%; margin-top: 1; }
     """
     AUTO_FOCUS = "VerdictTable"
     BINDINGS: ClassVar[list[BindingType]] = [

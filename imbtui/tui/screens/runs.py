@@ -89,11 +89,11 @@ class Runs(Screen[None]):
     Runs Preview { display: none; width: 38%; height: 1fr; }
     Runs.-narrow #body { layout: vertical; }
     Runs.-narrow Preview { width: 1fr; height: 45%; border-left: none; border-top: solid $foreground 15%; }
-    Runs.-narrow.-tall Preview {
+    Runs.-narrow Preview {
         layout: grid; grid-size: 2 2; grid-columns: 48 1fr; grid-rows: 6 1fr; grid-gutter: 0 2;
     }
-    Runs.-narrow.-tall Preview > #curve { row-span: 2; }
-    Runs.-narrow.-short Preview { height: 60%; }
+    Runs.-narrow Preview > #curve { row-span: 2; }
+    Runs.-narrow.-short Preview { height: 60%; layout: vertical; }
     Runs.-narrow.-short Preview > #facts { height: 4; }
     Runs.-narrow.-short Preview > #numbers { display: none; }
     Runs.-preview Preview { display: block; }

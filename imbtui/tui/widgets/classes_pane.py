@@ -157,7 +157,7 @@ def bars(
             [
                 (f"{label:>5}  ", "text"),
                 (f"{'' if count is None else count:>10}  {group:<6}  ", "quiet"),
-                ("█" * full, "bar"),
+                ("▇" * full, "bar"),
                 ("·" * (room - full), "rail"),
                 (f"  {shown:>6}", "text"),
             ]

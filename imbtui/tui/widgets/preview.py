@@ -63,7 +63,7 @@ class Preview(Vertical):
             curves: metrics by run, as far as they have been read.
         """
         facts: list[Line] = [[(group.label, "strong")]]
-        facts += [[(f"{label:<28}", "quiet"), (said, "text")] for label, said in summary(group)]
+        facts += [[(f"{label:<24}", "quiet"), (said, "text")] for label, said in summary(group)]
         self.query_one("#facts", Lines).show(facts)
         metric = say.MAIN_METRIC
         seeds = {row["id"]: row.get("seed", "") for row in _by_seed(group)}

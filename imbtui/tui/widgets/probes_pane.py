@@ -234,7 +234,7 @@ def _bars(name: str, values: list[float | None]) -> list[Line]:
         lines.append(
             [
                 (f"{place:>5}  ", "quiet"),
-                ("█" * full, "bar"),
+                ("▇" * full, "bar"),
                 ("·" * (BAR - full), "rail"),
                 (f"  {shown}", "text"),
             ]

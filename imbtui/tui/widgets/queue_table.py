@@ -34,7 +34,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("seed", "seed", 4, lambda r: str(r.get("seed", "")), right=True),
     Column("where", "on", 7, _where, style="table--quiet"),
     Column("progress", "progress, or why it waits", 0, say.situation, least=18, fills=True),
-    Column("left", "left", 10, _left, style="table--quiet", needs=100, right=True),
+    Column("left", "left", 11, _left, style="table--quiet", needs=100, right=True),
     Column("age", "age", 6, lambda r: text.ago(r.get("created", "")), style="table--quiet", needs=100),
 )
 

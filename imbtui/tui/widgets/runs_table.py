@@ -221,7 +221,7 @@ class RunsTable(RunLines):
         return [
             replace(c, width=SPREAD_WIDTH) if c.key in ("last", "best") else c
             for c in shown
-            if c.key != "study"
+            if c.key not in ("study", "knobs")
         ]
 
     def hide(self, key: str, *, not_hidden: bool = False) -> None:
