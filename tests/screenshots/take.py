@@ -62,7 +62,7 @@ SHOTS = (
     Shot("recipe", ("enter", "3", "v"), "LDAM-DRW", LDAM),
     Shot("log", ("enter", "4", "slash", *"0.99"), "Esc ends", ESTIMATED),
     Shot("system", ("enter", "5"), "memory of the process", GOING),
-    Shot("probes", ("enter", "6", "end", "up", "up", "up"), "CKA", OBJECTIVE),
+    Shot("probes", ("enter", "6", *["down"] * 11), "linear CKA", OBJECTIVE, then=("down",)),
     Shot("compare", ("c",), "p = ", LDAM),
     Shot("queue", ("Q", "down"), "LDAM-DRW"),
     Shot("papers", ("P", "down", "down"), "Label-Distribution"),
