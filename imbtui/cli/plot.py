@@ -227,7 +227,7 @@ def _print(curves: Sequence[Series], metric: str, axis: str, *, log: bool) -> No
     for row in braille.render(curves, size.columns, height, log_y=log, x_label=axis):
         output.line(row)
     for index, curve in enumerate(curves):
-        sample = braille.SAMPLES[index % len(braille.SAMPLES)]
+        sample = braille.SAMPLES[braille.pattern_of(index)]
         last = f"{curve.y[-1]:.4g}" if curve.y else "-"
         output.line(Text(f"{sample} ").append(f"{printable(curve.label)}  {last}"))
 

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 AXIS, LABEL = -1, -2
 """Roles of a chart's pieces that belong to no series."""
@@ -25,6 +26,7 @@ SAMPLES = ("⠤⠤⠤⠤", "⠤⠄⠠⠤", "⠄⠀⠄⠀", "⠤⠤⠠⠀")
 """What each pattern looks like, for legends."""
 
 _LETTERS = "*o+x#@%&"  # of series, where there are no dots
+LETTER_EVERY = 16  # columns, at least, from one letter of a line to its next
 _BLANK = 0x2800
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # All dots of a cell's left or right half from the n-th downwards, and down to the n-th.
@@ -41,9 +43,10 @@ class Series:
     Attributes:
         label: its name in the legend.
         x, y: points; `x` ascends. Points with a value that is not finite are left out.
-        pattern: index into `PATTERNS`; left out: its position among the series.
+        pattern: see `pattern_of`; left out: its position among the series.
         low, high: edges of a band around the line, a value a point; empty: no band.
-        mark: a letter at the end of the line, which tells more series apart than there are patterns.
+        mark: a letter at the end of the line. With more series than patterns it stands along it as well,
+            and in `plain` charts the line is made of it.
     """
 
     label: str
@@ -89,7 +92,7 @@ def legend(series: Sequence[Series], *, plain: bool = False) -> list[Piece]:
     for index, one in enumerate(series):
         gap = "  " if index else ""
         mark = f" {one.mark}" if one.mark else ""
-        sample = _LETTERS[index % len(_LETTERS)] * 2 if plain else SAMPLES[_pattern(one, index)]
+        sample = _sign(one, index) * 2 if plain else SAMPLES[_pattern(one, index)]
         pieces.append((f"{gap}{sample}{mark} {one.label}", index))
     return pieces
 
@@ -147,6 +150,11 @@ def draw(
                 canvas.spans(_thinned(x, y, scale, log_y), pattern, index)
             else:
                 canvas.line(_points(x, y, scale, log_y), pattern, index)
+    if len(series) > len(PATTERNS) and not plain:
+        for index, one in enumerate(series):
+            x, y = cleaned[index]
+            if one.mark and x:
+                canvas.letters_along([*_points(x, y, scale, log_y)], one.mark, index, len(series))
     for index, one in enumerate(series):
         x, y = cleaned[index]
         if one.mark and x and left_x <= x[-1] <= right_x:
@@ -155,7 +163,8 @@ def draw(
         scale.row(_log(mark) if log_y else mark) // 4: name for mark, name in zip(marks, names, strict=True)
     }
     drawn: list[list[Piece]] = []
-    for number, pieces in enumerate(canvas.rows(plain)):
+    signs = [_sign(one, index) for index, one in enumerate(series)] if plain else []
+    for number, pieces in enumerate(canvas.rows(signs)):
         name = at_row.get(number)
         tick = "┤" if name is not None else "│"
         drawn.append([(f"{name or '':>{margin - 2}} ", LABEL), (tick, AXIS), *pieces])
@@ -212,8 +221,18 @@ def _log(value: float) -> float:
     return math.log10(value)
 
 
+def pattern_of(number: int) -> int:
+    """Return which of `PATTERNS` the line of a number has: with as many colours, sixteen lines differ."""
+    return (number + number // len(PATTERNS)) % len(PATTERNS)
+
+
 def _pattern(series: Series, index: int) -> int:
-    return (index if series.pattern is None else series.pattern) % len(PATTERNS)
+    return pattern_of(index if series.pattern is None else series.pattern)
+
+
+def _sign(series: Series, index: int) -> str:
+    """Return the character that a line is made of where there are no dots."""
+    return series.mark or _LETTERS[index % len(_LETTERS)]
 
 
 def _clean(series: Series, log_y: bool) -> tuple[Sequence[float], Sequence[float]]:
@@ -380,17 +399,33 @@ class _Canvas:
         self.letters[row, column] = letter
         self.owner[row][column] = owner
 
+    def letters_along(self, path: Sequence[tuple[int, int]], letter: str, owner: int, count: int) -> None:
+        """Write a letter on a line every now and then, where none stands; each of `count` lines elsewhere."""
+        stride = max(LETTER_EVERY, self.columns // 3)
+        place = 2 * (2 + owner * stride // count)
+        for (from_x, from_y), (to_x, to_y) in pairwise(path):
+            while from_x <= place < to_x:
+                y = from_y + round((to_y - from_y) * (place - from_x) / (to_x - from_x))
+                column, row = place >> 1, y >> 2
+                if (row, column) not in self.letters:
+                    self.letters[row, column] = letter
+                    self.owner[row][column] = owner
+                place += 2 * stride
+
     def _set(self, x: int, y: int, owner: int) -> None:
         column, row = x >> 1, y >> 2
         if 0 <= column < self.columns and 0 <= row < self.height:
             self.dots[row][column] |= _BITS[x & 1][y & 3]
             self.owner[row][column] = owner
 
-    def rows(self, plain: bool) -> Iterator[list[Piece]]:
-        """Yield each row as runs of characters with one owner; a letter for each owner where `plain`."""
+    def rows(self, signs: Sequence[str]) -> Iterator[list[Piece]]:
+        """Yield each row as runs of characters with one owner; with `signs` of the owners, of these."""
         for number, (dots, owners) in enumerate(zip(self.dots, self.owner, strict=True)):
-            if plain:
-                characters = [_letter(o) if d else " " for d, o in zip(dots, owners, strict=True)]
+            if signs:
+                characters = [
+                    " " if not d else ":" if o >= BAND else signs[o]
+                    for d, o in zip(dots, owners, strict=True)
+                ]
             else:
                 characters = [chr(_BLANK + d) if d else " " for d in dots]
             for (row, column), letter in self.letters.items():
@@ -403,10 +438,6 @@ class _Canvas:
                     pieces.append(("".join(characters[start:column]), owners[start]))
                     start = column
             yield pieces
-
-
-def _letter(owner: int) -> str:
-    return ":" if owner >= BAND else _LETTERS[owner % len(_LETTERS)]
 
 
 def _segment(start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[int, int]]:

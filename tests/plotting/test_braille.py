@@ -60,6 +60,24 @@ def test_series_differ_by_pattern_alone() -> None:
     assert inks[0] == max(inks)
 
 
+def test_more_series_than_patterns_are_told_apart_by_letters_along_their_lines() -> None:
+    many = [Series(f"arm {n}", [0, 100], [n, n], mark=m) for n, m in enumerate("abcdefgh")]
+    lines = draw(many, 100, 40).lines
+    for one in many:
+        assert max(line.count(one.mark) for line in lines) >= 3, "at its end and along it"
+    few = draw(many[:4], 100, 40).lines
+    assert sum(line.count("a") for line in few) == 1
+    pairs = {(n % len(braille.PATTERNS), braille.pattern_of(n)) for n in range(16)}
+    assert len(pairs) == 16, "colour and pattern together"
+
+
+def test_without_dots_lines_are_made_of_their_letters() -> None:
+    many = [Series(f"arm {n}", [0, 100], [n, n], mark=m) for n, m in enumerate("abcdefghijkl")]
+    chart = draw(many, 60, 40, plain=True)
+    assert all(any(line.count(one.mark) > 20 for line in chart.lines) for one in many)
+    assert [text.split()[0] for text, _ in legend(many, plain=True)] == [2 * one.mark for one in many]
+
+
 def test_each_piece_names_its_series() -> None:
     chart = draw([Series("low", [0, 9], [0, 0]), Series("high", [0, 9], [1, 1])], 40, 8)
     roles = {role for row in chart.rows for text, role in row if inked([text])}

@@ -293,7 +293,7 @@ class ChartScreen(Screen[None]):
 
 def letter(number: int, count: int) -> str:
     """Return the letter that stands at the end of a group's line, and before it in tables."""
-    return string.ascii_lowercase[number] if count > 1 and number < len(string.ascii_lowercase) else ""
+    return string.ascii_letters[number] if count > 1 and number < len(string.ascii_letters) else ""
 
 
 def _metric_order(name: str) -> tuple[int, int, str]:
