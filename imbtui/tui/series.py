@@ -63,7 +63,7 @@ def of_family(
     """
     shown = [name for name in names if name in curves.lines]
     chosen = [name for name in shown if name.partition("/")[0] == split]
-    series = []
+    series: list[Series] = []
     for name in chosen or shown:
         line = curves.lines[name]
         x: Sequence[float] = getattr(line, axis)
