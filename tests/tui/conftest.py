@@ -249,7 +249,8 @@ def rich(gallery: RunsPaths) -> RunsPaths:
     row = {"stage": "train", "step": 720, "epoch": 80, "time": 4.0, "lottery/density": 0.2}
     row |= {"cka/matrix": [[1.0, 0.5], [0.5, 1.0]], "norms/head_class": [3.0, 1.5]}
     row |= {"transition/large": [[(true + said) / 200 for said in range(100)] for true in range(100)]}
-    write_rows(run, [row])
+    before = {"stage": "train", "step": 711, "epoch": 79, "time": 3.9, "norms/scale": 2.0}
+    write_rows(run, [before, row | {"norms/scale": 1.0}])
     rows = [{"step": n, "time": 2.0 * n, "process/cpu": 0.9, "machine/memory": 0.4} for n in range(1, 9)]
     run.system.write_text("".join(json.dumps(row) + "\n" for row in rows))
     log = [f"line {n}{' Loss spike' if n % 50 == 7 else ''}" for n in range(200)]

@@ -173,7 +173,7 @@ async def test_probes_and_artefacts_are_listed_and_shown(
         listed = app.screen.query_one(OptionList)
         assert isinstance(app.focused, OptionList)
         assert "lottery/density" in shown(pilot)
-        await pilot.press("down")
+        await pilot.press("down", "down")
         await wait(pilot, lambda: "norms/head_class, newest" in shown(pilot) and "1.5000" in shown(pilot))
         await pilot.press("down")
         await wait(pilot, lambda: "1    .50    1" in shown(pilot) or ".50" in shown(pilot))
