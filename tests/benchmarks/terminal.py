@@ -102,6 +102,14 @@ class Terminal:
         time.sleep(until)
         return 1000 * (self.processor_time() - before)
 
+    def rest(self, *, quiet: float = 0.02) -> None:
+        """Wait until the program takes less than a share of a core for a second."""
+        while True:
+            before = self.processor_time()
+            time.sleep(1)
+            if self.processor_time() - before < quiet:
+                return
+
     def __enter__(self) -> Terminal:
         return self
 
