@@ -131,7 +131,9 @@ def test_over_the_runs(
         await pilot.press(keys[-1])
         await wait(pilot, lambda: after in shown(pilot) and below in shown(pilot))
         still(app)
-        await pilot.pause()
+        seen = ""
+        while seen != (seen := shown(pilot)):  # a dialog fits its lines, a palette gathers its own
+            await pilot.pause(0.2)
 
     assert snap_compare(app, terminal_size=size, run_before=arrange)
 
