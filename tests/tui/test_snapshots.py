@@ -131,11 +131,17 @@ def test_over_the_runs(
         await pilot.press(keys[-1])
         await wait(pilot, lambda: after in shown(pilot) and below in shown(pilot))
         still(app)
-        seen = ""
-        while seen != (seen := shown(pilot)):  # a dialog fits its lines, a palette gathers its own
-            await pilot.pause(0.2)
+        await settled(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=arrange)
+
+
+async def settled(pilot: Any) -> None:
+    """Wait until three looks in a row see the same picture, colours included."""
+    seen: list[str] = []
+    while len(seen) < 3 or len(set(seen[-3:])) > 1:
+        await pilot.pause(0.15)
+        seen.append(pilot.app.export_screenshot())
 
 
 def still(app: ImbtuiApp) -> None:
@@ -174,7 +180,7 @@ def test_new_run(
             await pilot.press("ctrl+s")
             await wait(pilot, lambda: "mine-2" in shown(pilot))
         still(form_app)
-        await pilot.pause()
+        await settled(pilot)
 
     assert snap_compare(form_app, terminal_size=size, run_before=arrange)
 
@@ -212,7 +218,7 @@ def test_compare(
         await wait(pilot, lambda: "b LDAM" in shown(pilot) and "34 %" in shown(pilot))
         plot = study_app.screen.query_one(Plot)
         await wait(pilot, lambda: [len(one.low) for one in plot._series] == [40, 40])
-        await pilot.pause()
+        await settled(pilot)
 
     assert snap_compare(study_app, terminal_size=size, run_before=arrange)
 
@@ -242,6 +248,6 @@ def test_paper(study_app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, s
             await wait(pilot, lambda: "b LDAM" in shown(pilot))
             plot = study_app.screen.query_one(Plot)
             await wait(pilot, lambda: [len(one.low) for one in plot._series] == [40, 40])
-            await pilot.pause()
+            await settled(pilot)
 
     assert snap_compare(study_app, terminal_size=size, run_before=arrange)
