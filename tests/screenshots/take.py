@@ -78,7 +78,7 @@ SHOTS = (
 
 
 def text_of(app: ImbtuiApp) -> str:
-    strips = app.screen._compositor.render_strips()
+    strips = app.screen._compositor.render_inline(app.screen.size, app._background_screens).strips
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 

@@ -281,7 +281,9 @@ async def until(pilot: Pilot[None], condition: Callable[[], Any], *, patience: f
 
 def screen_text(pilot: Pilot[None]) -> str:
     """Return what stands on the screen."""
-    strips = pilot.app.screen._compositor.render_strips()
+    app = pilot.app
+    # Without the screens below, a dialog would be drawn on nothing, and Textual would keep that drawing.
+    strips = app.screen._compositor.render_inline(app.screen.size, app._background_screens).strips
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 

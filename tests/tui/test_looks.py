@@ -100,7 +100,7 @@ def visit(
 
 def texts(app: ImbtuiApp) -> list[tuple[str, Style]]:
     """Return the pieces of text that say something, with their styles; not those dimmed below a dialog."""
-    strips = app.screen._compositor.render_strips()
+    strips = app.screen._compositor.render_inline(app.screen.size, app._background_screens).strips
     regions = [app.screen.region]
     if isinstance(app.screen, ModalScreen):
         regions = [child.region for child in app.screen.children if child.display]
@@ -141,7 +141,7 @@ async def test_every_screen_can_be_read_and_drawn_in_ascii(
             await pilot.pause()
             if bad := {text for text, style in texts(app) if not is_readable(style)}:
                 faint[f"{place}, {app.theme}"] = sorted(bad)
-            strips = app.screen._compositor.render_strips()
+            strips = app.screen._compositor.render_inline(app.screen.size, app._background_screens).strips
             if found := {c for strip in strips for segment in strip for c in segment.text if not c.isascii()}:
                 stray[place] = found
     assert not faint

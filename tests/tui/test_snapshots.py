@@ -95,6 +95,7 @@ def test_run(
         await wait(pilot, lambda: all(sign in shown(pilot) for sign in signs) and "34 %" in shown(pilot))
         if size == (200, 50) and tab == "2":
             await wait(pilot, lambda: "test confusion" in shown(pilot))
+        await settled(pilot)
 
     assert snap_compare(rich_app, terminal_size=size, run_before=arrange)
 
@@ -122,14 +123,15 @@ def test_over_the_runs(
     app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, name: str, size: tuple[int, int]
 ) -> None:
     keys, before, after = DIALOGS[name]
-    below = "./runs" if name == "help" else ""  # a long dialog may be drawn before the screen below it
 
     async def arrange(pilot: Any) -> None:
         await wait(pilot, lambda: app.live.listed and app.live.machine is not None)
+        await settled(pilot)
         await pilot.press(*keys[:-1])
         await wait(pilot, lambda: before in shown(pilot))
+        await settled(pilot)
         await pilot.press(keys[-1])
-        await wait(pilot, lambda: after in shown(pilot) and below in shown(pilot))
+        await wait(pilot, lambda: after in shown(pilot))
         still(app)
         await settled(pilot)
 
@@ -137,11 +139,17 @@ def test_over_the_runs(
 
 
 async def settled(pilot: Any) -> None:
-    """Wait until three looks in a row see the same picture, colours included."""
+    """Wait until three looks in a row see the same picture, colours included, with the curves it asks for."""
     seen: list[str] = []
-    while len(seen) < 3 or len(set(seen[-3:])) > 1:
+    while len(seen) < 3 or len(set(seen[-3:])) > 1 or not caught_up(pilot.app):
         await pilot.pause(0.15)
         seen.append(pilot.app.export_screenshot())
+
+
+def caught_up(app: ImbtuiApp) -> bool:
+    """Whether the curves that the screen asks for have been read: below a dialog none are."""
+    wants = getattr(app.screen, "wants", None)
+    return wants is None or wants().curves <= app.live.curves.keys()
 
 
 def still(app: ImbtuiApp) -> None:
