@@ -161,7 +161,7 @@ def _check(recipe: Recipe, assemblies: Sequence[Assembly], step: int) -> None:
     if len({batches.order.count for batches in resident}) > 1:
         raise NotFused("the seeds train on different numbers of examples")
     steps_per_epoch = resident[0].steps_per_epoch
-    length = recipe.train.steps or (recipe.train.epochs or 0) * steps_per_epoch
+    length = recipe.train.length(steps_per_epoch)
     ticks = [Tick("train", at, steps_per_epoch, length) for at in (step, length - 1)]
     firsts = [next(iter(batches.epoch(ticks[0].epoch))) for batches in resident]
     check_equality([assembly.objective for assembly in assemblies], firsts, ticks)

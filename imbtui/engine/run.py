@@ -97,8 +97,7 @@ class Run:
         self._reached = False
         self._fresh_scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
         self.steps_per_epoch = self.data["train"].steps_per_epoch
-        train = recipe.train
-        self.steps = train.steps or (train.epochs or 0) * self.steps_per_epoch
+        self.steps = recipe.train.length(self.steps_per_epoch)
         """Steps of a stage of the recipe's length."""
 
     @property

@@ -7,8 +7,80 @@ from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
+from imbtui.engine.method import Method
+from imbtui.engine.seeding import seed_of
+from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
 from imbtui.numerics.importance_weights import effective_sample_size, share_on
+from imbtui.option_types import When
+
+
+class BatchWeights(Method):
+    """Weights that are found anew for every batch, mostly by what a validation set says of it.
+
+    Args:
+        batch_size: validation examples in a step; None: as many as in the training batch.
+        start_epoch: all weights are 1 before this point in time.
+        draws: names the random draws among those of the run.
+    """
+
+    def __init__(self, *, batch_size: int | None, start_epoch: When, draws: str) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.start_epoch = start_epoch
+        self._draws = draws
+        self._context: MethodContext | None = None
+        self._validation: Batch | None = None
+        self._logs: dict[str, Tensor] = {}
+
+    def weigh(self, batch: Batch, t: Tick) -> Tensor:
+        """Return the weights of the batch's examples, (N,)."""
+        raise NotImplementedError
+
+    def weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
+        """Return the weights of the batch's examples, (N,); None before the start."""
+        if not t.reached(self.start_epoch):
+            self._logs = weight_logs(torch.ones_like(losses), batch.is_corrupted)
+            return None
+        weights = self.weigh(batch, t).to(losses.dtype)
+        self._logs = weight_logs(weights, batch.is_corrupted)
+        return weights
+
+    def logs(self) -> dict[str, Tensor]:
+        """Return figures of the last batch's weights."""
+        return self._logs
+
+    def load_validation(self, context: MethodContext, *, purpose: str, where: str) -> None:
+        """Load the validation set.
+
+        Args:
+            purpose: what it is for, as in `no validation set to match`.
+            where: named in the error.
+
+        Raises:
+            UserError: there is none.
+        """
+        if "val" not in context.examples:
+            raise UserError(
+                f"there is no validation set to {purpose}",
+                where=where,
+                hint='Set dataset.validation, and train_on_validation = "also" to train on it too.',
+            )
+        self._validation = context.whole("val")
+
+    def seed(self, t: Tick) -> int:
+        """Return the seed of a step's random draws."""
+        assert self._context is not None
+        return seed_of(self._context.seed, self._draws, t.stage, t.step)
+
+    def drawn(self, size: int, t: Tick) -> tuple[Tensor, Tensor]:
+        """Return inputs and labels of validation examples, drawn with replacement by the step's number."""
+        assert self._validation is not None
+        generator = torch.Generator().manual_seed(self.seed(t))
+        number = self.batch_size or size
+        chosen = torch.randint(len(self._validation), (number,), generator=generator)
+        chosen = chosen.to(self._validation.y.device)
+        return self._validation.x[chosen], self._validation.y[chosen]
 
 
 def inputs_of(context: MethodContext, split: str) -> Tensor:
@@ -30,12 +102,6 @@ def shifted_inputs(context: MethodContext, *, where: str) -> Tensor:
         where=where,
         hint="Set dataset.validation, or take a data set with its own examples for this, such as toy_sinc.",
     )
-
-
-def drawn_positions(examples: Batch, number: int, seed: int) -> Tensor:
-    """Return positions among the examples, (number,) int64 on their device, drawn with replacement."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(len(examples), (number,), generator=generator).to(examples.y.device)
 
 
 def weight_logs(weights: Tensor, is_corrupted: Tensor) -> dict[str, Tensor]:

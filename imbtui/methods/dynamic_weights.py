@@ -9,12 +9,10 @@ from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
-from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
-from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
 from imbtui.errors import UserError
-from imbtui.methods._importance import drawn_positions, plain_losses, weight_logs
+from imbtui.methods._importance import BatchWeights, plain_losses
 from imbtui.numerics.density_ratio import squared_distances
 from imbtui.numerics.kernel_mean_matching import match_means, matching_programme
 from imbtui.option_types import Count, Positive, When
@@ -29,7 +27,7 @@ METRICS = (
 )
 
 
-class DynamicWeights(Method):
+class DynamicWeights(BatchWeights):
     """Dynamic importance weighting (DIW): kernel mean matching within every batch (lu2021 §3.6).
 
     The losses of the batch, or its features class by class, are matched to those of a batch drawn with
@@ -64,17 +62,12 @@ class DynamicWeights(Method):
         iterations: Count = 100,
         start_epoch: When = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size=batch_size, start_epoch=start_epoch, draws="dynamic_weights")
         self.transform = transform
         self.gamma = gamma
         self.distances = distances
-        self.batch_size = batch_size
         self.bound = bound
         self.iterations = iterations
-        self.start_epoch = start_epoch
-        self._context: MethodContext | None = None
-        self._validation: Batch | None = None
-        self._logs: dict[str, Tensor] = {}
 
     def setup(self, context: MethodContext) -> None:
         """Load the validation set.
@@ -82,38 +75,17 @@ class DynamicWeights(Method):
         Raises:
             UserError: there is none, or the network has no features to match.
         """
-        if "val" not in context.examples:
-            raise UserError(
-                "there is no validation set to match",
-                where=WHERE,
-                hint='Set dataset.validation, and train_on_validation = "also" to train on it too.',
-            )
+        self.load_validation(context, purpose="match", where=WHERE)
         if self.transform == "features" and not hasattr(context.model, "features"):
             raise UserError("the model has no features of a last hidden layer", where=f"{WHERE}.transform")
         self._context = context
-        self._validation = context.whole("val")
 
     @torch.no_grad()
-    def weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
-        """Return the weights of the batch's examples, (N,); None before the start."""
-        if not t.reached(self.start_epoch):
-            self._logs = weight_logs(torch.ones_like(losses), batch.is_corrupted)
-            return None
-        weights = self._matched(batch, t).to(losses.dtype)
-        self._logs = weight_logs(weights, batch.is_corrupted)
-        return weights
-
-    def logs(self) -> dict[str, Tensor]:
-        """Return figures of the last batch's weights."""
-        return self._logs
-
-    def _matched(self, batch: Batch, t: Tick) -> Tensor:
+    def weigh(self, batch: Batch, t: Tick) -> Tensor:
+        """Return the weights under which the batch matches validation examples, (N,)."""
         assert self._context is not None
-        assert self._validation is not None
-        chosen = self._drawn(len(batch), t)
-        y = torch.cat([batch.y, self._validation.y[chosen]])
         model = self._context.model
-        x = torch.cat([batch.x, self._validation.x[chosen]])
+        x, y = (torch.cat(pair) for pair in zip((batch.x, batch.y), self.drawn(len(batch), t), strict=True))
         with evaluation_mode(model):
             if self.transform == "loss":
                 represented = plain_losses(model(x), y)[:, None]
@@ -130,13 +102,6 @@ class DynamicWeights(Method):
         return match_means(
             *matching_programme(train_kernel, cross_kernel), bound=self.bound, iterations=self.iterations
         )
-
-    def _drawn(self, size: int, t: Tick) -> Tensor:
-        """Return positions in the validation set, drawn with replacement by the step's number."""
-        assert self._context is not None
-        assert self._validation is not None
-        seed = seed_of(self._context.seed, "dynamic_weights", t.stage, t.step)
-        return drawn_positions(self._validation, self.batch_size or size, seed)
 
     def _gamma(self, own: Tensor, other: Tensor, cross: Tensor) -> Tensor:
         if self.distances == "train_validation":

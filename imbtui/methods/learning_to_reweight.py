@@ -9,12 +9,9 @@ from torch import Tensor
 
 from imbtui.engine.batch import Batch
 from imbtui.engine.context import MethodContext
-from imbtui.engine.method import Method
 from imbtui.engine.modes import evaluation_mode
-from imbtui.engine.seeding import seed_of
 from imbtui.engine.tick import Tick
-from imbtui.errors import UserError
-from imbtui.methods._importance import drawn_positions, plain_losses, weight_logs
+from imbtui.methods._importance import BatchWeights, plain_losses
 from imbtui.numerics.meta_weights import gradient_agreement, rectified_weights
 from imbtui.option_types import Count, When
 
@@ -28,7 +25,7 @@ METRICS = (
 )
 
 
-class LearningToReweight(Method):
+class LearningToReweight(BatchWeights):
     """Ren et al. 2018, a baseline of dynamic importance weighting (lu2021 §3.6).
 
     In every step the gradient of each example's cross-entropy, or squared error, is multiplied with that of a
@@ -51,13 +48,8 @@ class LearningToReweight(Method):
         batch_size: Count | None = None,
         start_epoch: When = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(batch_size=batch_size, start_epoch=start_epoch, draws=WHERE)
         self.agreement = agreement
-        self.batch_size = batch_size
-        self.start_epoch = start_epoch
-        self._context: MethodContext | None = None
-        self._validation: Batch | None = None
-        self._logs: dict[str, Tensor] = {}
 
     def setup(self, context: MethodContext) -> None:
         """Load the validation set.
@@ -66,41 +58,24 @@ class LearningToReweight(Method):
             UserError: there is none.
         """
         self._context = context
-        if self.agreement == "random":
-            return
-        if "val" not in context.examples:
-            raise UserError(
-                "there is no validation set to agree with",
-                where=WHERE,
-                hint='Set dataset.validation, and train_on_validation = "also" to train on it too.',
-            )
-        self._validation = context.whole("val")
+        if self.agreement == "validation":
+            self.load_validation(context, purpose="agree with", where=WHERE)
 
-    def weights(self, batch: Batch, losses: Tensor, t: Tick) -> Tensor | None:
-        """Return the weights of the batch's examples, (N,); None before the start."""
-        if not t.reached(self.start_epoch):
-            self._logs = weight_logs(torch.ones_like(losses), batch.is_corrupted)
-            return None
-        weights = rectified_weights(self._agreement(batch, t)).to(losses.dtype)
-        self._logs = weight_logs(weights, batch.is_corrupted)
-        return weights
-
-    def logs(self) -> dict[str, Tensor]:
-        """Return figures of the last batch's weights."""
-        return self._logs
+    def weigh(self, batch: Batch, t: Tick) -> Tensor:
+        """Return how far each example agrees with the validation set, from zero on, (N,)."""
+        return rectified_weights(self._agreement(batch, t))
 
     def _agreement(self, batch: Batch, t: Tick) -> Tensor:
         assert self._context is not None
-        seed = seed_of(self._context.seed, WHERE, t.stage, t.step)
-        if self._validation is None:
-            drawn = torch.randn(len(batch), generator=torch.Generator().manual_seed(seed))
+        if self.agreement == "random":
+            drawn = torch.randn(len(batch), generator=torch.Generator().manual_seed(self.seed(t)))
             return drawn.to(batch.x.device)
-        chosen = drawn_positions(self._validation, self.batch_size or len(batch), seed)
+        x, y = self.drawn(len(batch), t)
         model = self._context.model
         parameters = [p for p in model.parameters() if p.requires_grad]
         with torch.enable_grad(), evaluation_mode(model):
             losses = plain_losses(model(batch.x), batch.y)
-            held_out = plain_losses(model(self._validation.x[chosen]), self._validation.y[chosen]).mean()
+            held_out = plain_losses(model(x), y).mean()
             return gradient_agreement(losses, held_out, parameters).detach()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.errors import UserError
+from imbtui.models._attention import attend
 from imbtui.option_types import Count
 
 INPUTS = "tokens"
@@ -89,13 +89,8 @@ class DecoderLayer(nn.Module):
 
     def forward(self, h: Tensor, future: Tensor) -> Tensor:
         """Map (N, T, width) to the same shape; `future` (T, T) marks what a position must not see."""
-        count, length, width = h.shape
-        parts = self.queries_keys_values(h).view(count, length, 3, self.heads, width // self.heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        # Written out: the fused kernels have no second derivative, which update sharpness needs.
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(width // self.heads)
-        attended = scores.masked_fill(future, -math.inf).softmax(-1) @ values
-        h = self.attention_norm(h + self.output(attended.transpose(1, 2).reshape(count, length, width)))
+        gathered = attend(self.queries_keys_values(h), self.heads, hidden=future)
+        h = self.attention_norm(h + self.output(gathered))
         return self.feed_forward_norm(h + self.narrow(F.relu(self.widen(h))))
 
 

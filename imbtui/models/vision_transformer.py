@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imbtui.errors import UserError
+from imbtui.models._attention import attend
 from imbtui.option_types import Count
 
 
@@ -93,16 +93,9 @@ class EncoderBlock(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Map (N, T, width) to the same shape."""
-        h = h + self._attended(self.attention_norm(h))
+        gathered = attend(self.queries_keys_values(self.attention_norm(h)), self.heads)
+        h = h + self.output(gathered)
         return h + self.narrow(F.gelu(self.widen(self.feed_forward_norm(h))))
-
-    def _attended(self, h: Tensor) -> Tensor:
-        count, length, width = h.shape
-        parts = self.queries_keys_values(h).view(count, length, 3, self.heads, width // self.heads)
-        queries, keys, values = parts.permute(2, 0, 3, 1, 4)
-        # Written out: the fused kernels have no second derivative, which update sharpness needs.
-        scores = queries @ keys.transpose(-2, -1) / math.sqrt(width // self.heads)
-        return self.output((scores.softmax(-1) @ values).transpose(1, 2).reshape(count, length, width))
 
 
 build = VisionTransformer

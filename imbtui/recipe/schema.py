@@ -280,6 +280,10 @@ class Train(Table):
             raise ValueError("give epochs or steps and not both")
         return self
 
+    def length(self, steps_per_epoch: int) -> int:
+        """Return the steps of a stage."""
+        return self.steps or (self.epochs or 0) * steps_per_epoch
+
 
 class Launch(Table):
     """`[launch]`. None of it changes what a run computes.

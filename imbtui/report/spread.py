@@ -76,14 +76,9 @@ def spread(
     measured = expression.parse(metric)
 
     def value(member: Member) -> float:
-        def look_up(reference: expression.Reference) -> float:
-            run = _meant(reference.arm, member, among)
-            where = stage if reference.stage is None else reference.stage
-            if reference.comparison is not None:
-                return reader.reach(run, reference.name, reference.comparison, where)
-            return reader.value(run, reference.name, reference.at or at, where)
-
-        return measured.evaluate(look_up)
+        return measured.evaluate(
+            lambda asked: asked.read(_meant(asked.arm, member, among), reader, at=at, stage=stage)
+        )
 
     found: dict[int, list[float]] = {}
     lacking = []

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imbtui.errors import UserError, did_you_mean
-from imbtui.metrics import NAME, parse_at, parse_comparison
+from imbtui.metrics import NAME, Reader, Run, parse_at, parse_comparison
 
 LONGEST = 4000
 
@@ -68,6 +68,21 @@ class Reference:
     at: str | None = None
     stage: str | None = None
     comparison: str | None = None
+
+    def read(self, run: Run, reader: Reader, *, at: str, stage: str | None) -> float:
+        """Return the value of a run.
+
+        Args:
+            at, stage: what is meant where the expression does not say it.
+
+        Raises:
+            NotMeasured: the run does not hold it.
+            UserError: `at` is no selector.
+        """
+        stage = stage if self.stage is None else self.stage
+        if self.comparison is not None:
+            return reader.reach(run, self.name, self.comparison, stage)
+        return reader.value(run, self.name, self.at or at, stage)
 
 
 @dataclass(frozen=True)

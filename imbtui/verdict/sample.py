@@ -154,10 +154,7 @@ class Sample:
                 complete = False
                 return math.nan
             try:
-                stage = reference.stage if reference.stage is not None else self._stage
-                if reference.comparison is not None:
-                    return self._reader.reach(run, reference.name, reference.comparison, stage)
-                return self._reader.value(run, reference.name, reference.at or self._at, stage)
+                return reference.read(run, self._reader, at=self._at, stage=self._stage)
             except NotMeasured as error:
                 self._unmeasured.append(f"{_seeds(source.label, [source.seed])}: {error}")
                 complete = False
