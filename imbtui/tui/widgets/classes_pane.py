@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -25,6 +25,21 @@ SPLITS = ("test", "val", "train")
 LONGEST_BAR = 60  # cells
 BOTH = 124  # cells from which bars and matrix stand side by side
 _GROUPS = (("many-shot", "many_accuracy"), ("medium-shot", "medium_accuracy"), ("few-shot", "few_accuracy"))
+
+
+class ClassBars(Lines):
+    """Lines that are drawn anew for another width: beside the matrix, or without it.
+
+    Args:
+        draw: draws them.
+    """
+
+    def __init__(self, draw: Callable[[], None], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._draw_bars = draw
+
+    def on_resize(self) -> None:
+        self._draw_bars()
 
 
 class ClassesPane(Horizontal):
@@ -58,7 +73,7 @@ class ClassesPane(Horizontal):
         self._split = ""
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="class-bars")
+        yield ClassBars(self._draw, id="class-bars")
         yield HeatMap(id="confusion")
 
     def show_run(self, curves: Curves | None, counts: Sequence[int], shots: Sequence[int]) -> None:
@@ -104,7 +119,6 @@ class ClassesPane(Horizontal):
 
     def on_resize(self, event: events.Resize) -> None:
         self.set_class(event.size.width >= BOTH, "-both")
-        self.call_after_refresh(self._draw)  # when the bars know how wide they are now
 
     @property
     def _splits(self) -> list[str]:

@@ -174,7 +174,10 @@ class Table(ScrollView, Kept, can_focus=True):
         """Show these rows; the cursor stays on its row where that is still there."""
         before = self.row
         offset = self._cursor - self.scroll_offset.y
+        had = bool(self.rows)
         self.rows = self.arranged(rows)
+        if bool(self.rows) is not had:
+            self.refresh_bindings()  # on an empty table fewer keys do something
         self._at = None
         place = None if before is None else self._found(before)
         stays = place is not None
