@@ -54,6 +54,7 @@ def test_runs(app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, size: tu
         await wait(pilot, lambda: "ldam · digits" in shown(pilot) and "34 %" in shown(pilot))
         if size == (200, 50):
             await wait(pilot, lambda: "few-shot" in shown(pilot))
+        await settled(pilot)
 
     assert snap_compare(app, terminal_size=size, run_before=arrange)
 
@@ -208,6 +209,7 @@ def test_queue(app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, size: t
         await wait(pilot, lambda: app.live.listed)
         await pilot.press("Q", "down")
         await wait(pilot, lambda: "slots:" in shown(pilot) and "epoch 50 of 80" in shown(pilot))
+        await settled(pilot)
 
     from imbtui import queue
 
@@ -241,6 +243,7 @@ def test_papers(
         await wait(pilot, lambda: "reading" not in shown(pilot) and "34 %" in shown(pilot))
         await pilot.press("down", "down")
         await wait(pilot, lambda: "Label-Distribution" in shown(pilot))
+        await settled(pilot)
 
     assert snap_compare(study_app, terminal_size=size, run_before=arrange)
 
@@ -256,6 +259,6 @@ def test_paper(study_app: ImbtuiApp, snap_compare: Any, wait: Any, shown: Any, s
             await wait(pilot, lambda: "b LDAM" in shown(pilot))
             plot = study_app.screen.query_one(Plot)
             await wait(pilot, lambda: [len(one.low) for one in plot._series] == [40, 40])
-            await settled(pilot)
+        await settled(pilot)
 
     assert snap_compare(study_app, terminal_size=size, run_before=arrange)
