@@ -240,13 +240,33 @@ def descendants(ancestor: Identity) -> list[Identity]:
     return found
 
 
-def kill_until_none(find: Callable[[], Iterable[Identity]], *, patience: float = 5.0) -> list[Identity]:
+def kill_group(leader: Identity) -> None:
+    """SIGKILL the process group that `leader` founded, whether or not it lives itself.
+
+    No fork escapes this: a process that does nothing but fork and exit is gone before its own number can
+    be signalled. Nothing happens when `leader` founded no group, is of another machine or boot, or when
+    its number belongs to another process by now; the caller's own group is never signalled.
+    """
+    if not leader.local or leader.boot_id != boot_id() or leader.pid == os.getpgrp():
+        return
+    now = _stat(leader.pid)
+    if now is not None and now.start_ticks != leader.start_ticks:
+        return  # the kernel gives a number away again only when its old group is empty
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, SIGKILL)
+
+
+def kill_until_none(
+    find: Callable[[], Iterable[Identity]], *, leaders: Iterable[Identity] = (), patience: float = 5.0
+) -> list[Identity]:
     """SIGKILL what `find` returns, look again, and go on until it returns nothing.
 
-    One pass is not enough: a process may fork between being found and being killed.
+    One pass is not enough: a process may fork between being found and being killed. Process groups die
+    as a whole where their founder is known or found.
 
     Args:
         find: returns the processes to end; called until it returns none.
+        leaders: processes, perhaps dead, that founded groups of which nothing must stay.
         patience: seconds after which to give up (a process in an uninterruptible call cannot die).
 
     Returns:
@@ -255,11 +275,14 @@ def kill_until_none(find: Callable[[], Iterable[Identity]], *, patience: float =
     deadline = time.monotonic() + patience
     me = os.getpid()
     pause = 0.002
+    for leader in leaders:
+        kill_group(leader)
     while True:
         left = [who for who in find() if who.pid != me]
         if not left or time.monotonic() > deadline:
             return left
         for who in left:
+            kill_group(who)
             who.signal(SIGKILL)
         time.sleep(pause)
         pause = min(0.1, 2 * pause)

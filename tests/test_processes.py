@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -160,13 +161,62 @@ def test_session_members_outlive_their_leader_and_never_hold_a_stranger(
     assert not orphan.alive()
 
 
-def test_killing_goes_on_against_a_process_that_forks(started: list[subprocess.Popen[bytes]]) -> None:
-    script = "import os, time\nprint('ready', flush=True)\nwhile True:\n  if os.fork(): os._exit(0)\n"
-    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True)
+FORKING = "import os\nprint('ready', flush=True)\nwhile True:\n  if os.fork(): os._exit(0)\n"
+
+
+@pytest.fixture
+def forking() -> Iterator[Identity]:
+    """The founder of a group of which one process at a time lives, for less than two milliseconds."""
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKING], stdout=subprocess.PIPE, start_new_session=True
+    ) as child:
+        leader = Identity.of(child.pid)
+        assert leader is not None and child.stdout is not None and child.stdout.readline() == b"ready\n"
+        child.wait()
+        yield leader
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader.pid, signal.SIGKILL)
+
+
+def group_lives(leader: Identity) -> bool:
+    """Whether a group has members, by the kernel's word: looks at /proc miss what lives so shortly."""
+    try:
+        os.killpg(leader.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_what_only_forks_and_exits_is_killed_as_a_group(forking: Identity) -> None:
+    assert group_lives(forking)
+    assert processes.kill_until_none(lambda: [], leaders=[forking]) == []
+    wait_until(lambda: not group_lives(forking))
+
+
+def test_a_group_dies_with_its_founder_that_was_found(started: list[subprocess.Popen[bytes]]) -> None:
+    script = "import subprocess, time; subprocess.Popen(['sleep', '60']); print('ready', flush=True)"
+    child = subprocess.Popen(
+        [sys.executable, "-c", script + "; time.sleep(60)"], stdout=subprocess.PIPE, start_new_session=True
+    )
     started.append(child)
+    assert child.stdout is not None and child.stdout.readline() == b"ready\n"
     leader = Identity.of(child.pid)
-    assert leader is not None and child.stdout is not None and child.stdout.readline() == b"ready\n"
-    assert processes.kill_until_none(lambda: processes.session_members(leader)) == []
+    assert leader is not None
+    (orphan,) = processes.descendants(leader)
+    assert processes.kill_until_none(lambda: [leader] if leader.alive() else []) == []
+    wait_until(lambda: not orphan.alive())
+
+
+def test_a_number_that_was_given_away_loses_no_group(started: list[subprocess.Popen[bytes]]) -> None:
+    child = sleeper(started, start_new_session=True)
+    leader = Identity.of(child.pid)
+    assert leader is not None
+    processes.kill_group(dataclasses.replace(leader, start_ticks=leader.start_ticks - 1))
+    processes.kill_group(dataclasses.replace(leader, boot_id="another-boot"))
+    processes.kill_group(dataclasses.replace(leader, host="another-machine"))
+    assert child.poll() is None and leader.alive()
+    processes.kill_group(leader)
+    assert child.wait() == -signal.SIGKILL
 
 
 def test_patience_ends() -> None:

@@ -22,6 +22,7 @@ class Local:
     def __init__(self, line: Callable[[Order], list[str]] | None = None) -> None:
         self._line = line or _with_port
         self._children: dict[Identity, subprocess.Popen[bytes]] = {}
+        self._launchers: dict[str, Identity] = {}
 
     def start(self, order: Order) -> Identity:
         """Start a launch in its own session, with files for all three streams.
@@ -45,6 +46,7 @@ class Local:
             os.close(descriptor)
         launcher = Identity.of_child(child.pid)
         self._children[launcher] = child
+        self._launchers[order.launch] = launcher
         return launcher
 
     def find(self, launch: str) -> Identity | None:
@@ -66,7 +68,10 @@ class Local:
 
     def end(self, launch: str) -> list[Identity]:
         """Kill everything that carries the launch's mark; return what could not be killed."""
-        return processes.kill_until_none(lambda: processes.marked(LAUNCH_MARK, launch))
+        launcher = self._launchers.pop(launch, None) or self.find(launch)
+        return processes.kill_until_none(
+            lambda: processes.marked(LAUNCH_MARK, launch), leaders=[launcher] if launcher else []
+        )
 
 
 def _with_port(order: Order) -> list[str]:
@@ -97,4 +102,4 @@ def kill_ranks(launch: str, run_id: str, ranks: list[Identity]) -> list[Identity
             if processes.environment_value(who.pid, LAUNCH_MARK) == launch
         }
 
-    return processes.kill_until_none(remaining)
+    return processes.kill_until_none(remaining, leaders=ranks)
