@@ -29,6 +29,7 @@ from imbtui import (
     worker,
 )
 from imbtui.errors import UserError
+from imbtui.launch import slurm
 from imbtui.paths import RunsPaths
 
 LITTLE_SPACE = 2 << 30  # bytes
@@ -83,6 +84,7 @@ def examine(runs: RunsPaths) -> list[Check]:
         lambda: _damaged(runs),
         lambda: _worker(runs),
         lambda: _other_machines(runs),
+        lambda: _slurm(runs),
         _data,
         _terminal,
     ]
@@ -358,6 +360,34 @@ def _other_machines(runs: RunsPaths) -> Check:
     named = ", ".join(f"{count} of {files.printable(name)}" for name, count in sorted(others.items()))
     do = "Start a worker there. If it is gone: `imbtui stop --gone RUN`, then `imbtui resume RUN` here."
     return Check("other machines", False, f"active runs of other machines: {named}", do)
+
+
+def _slurm(runs: RunsPaths) -> Check:
+    """Whether jobs can be submitted here, are followed, and will see the runs folder on their nodes."""
+    views = (store.read(runs.run(row["id"])) for row in index.query(runs) if row["state"] in store.ACTIVE)
+    mine = [view for view in views if view.executor == "slurm" and view.host == paths.host()]
+    try:
+        slurm.require()
+    except UserError as error:
+        do = "Load it (often: module load slurm), then `imbtui worker stop` and `imbtui worker start`."
+        return Check(
+            "slurm", not mine, f"none here: {error.sentence}" if mine else "none here", do if mine else ""
+        )
+    trouble, nodes = slurm.examine()
+    if trouble:
+        return Check("slurm", not mine, f"it does not answer: {trouble}", "Ask its keepers." if mine else "")
+    jobs = [view for view in mine if view.job is not None]
+    if jobs and not worker.held(runs):
+        said = f"nobody follows the jobs of {len(jobs)} runs"
+        return Check("slurm", False, said, "imbtui worker start")
+    kind = file_system(_nearest(runs.root))
+    says = f"it answers, {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+    if kind.startswith(_NETWORK) or nodes <= {paths.host(), paths.host().partition(".")[0]}:
+        return Check("slurm", True, says)
+    says += f"; the runs folder is on {kind}, which they may not see"
+    return Check(
+        "slurm", not mine, says, "Choose a shared folder with --runs or IMBTUI_RUNS." if mine else ""
+    )
 
 
 def _data() -> Check:

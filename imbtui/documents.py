@@ -30,6 +30,7 @@ def record(view: RunView) -> dict[str, Any]:
         "created": view.created,
         "host": view.host,
         "gpus": list(view.gpus),
+        "job": None if view.job is None else view.job.id,
         "tags": list(view.tags),
         "note": view.note,
         "recipe": view.recipe,

@@ -66,6 +66,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def look_again(folder: Path) -> None:
+    """Make a network file system ask its server what is in a folder.
+
+    It may go on for a minute to answer that a file is absent which another machine has written since; a
+    change of one's own to the folder ends that.
+    """
+    probe = folder / f"{TEMPORARY_MARK}{secrets.token_hex(6)}"
+    with contextlib.suppress(OSError):
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE))
+        os.unlink(probe)
+
+
 def write_json(path: Path, document: Any, *, durable: bool = True) -> None:
     """Replace `path` by `document` as readable JSON (ASCII, so that odd file names survive)."""
     write_atomic(path, json.dumps(document, indent=1, ensure_ascii=True) + "\n", durable=durable)

@@ -118,6 +118,8 @@ def create(
         "fuse": planned.recipe.train.fuse,
         "retries": launch.retries,
         "grace": launch.grace,
+        "executor": "local" if here else launch.executor,
+        "slurm": None if launch.slurm is None else launch.slurm.model_dump(exclude_none=True),
         "pack_key": "|".join(
             str(part)
             for part in (planned.study, planned.variant, launch.processes, planned.recipe.train.threads, gpus)

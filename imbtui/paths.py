@@ -135,6 +135,10 @@ class RunsPaths:
         """Held for an instant by a trainer that begins a run and by a worker that takes one back."""
         return self.launches / f"{launch}.lock"
 
+    def launch_order(self, launch: str) -> Path:
+        """What a scheduler's job is to train, for the process that it begins on its node."""
+        return self.launches / f"{launch}.json"
+
     @property
     def queue(self) -> Path:
         """Settings of the queue (paused, slots), written by the user's commands."""

@@ -103,7 +103,8 @@ def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str,
     """Return this host's active runs: those under way, then those that wait in the order of their turn.
 
     Each is `{id, state, why, gpus, position}`; `why` is one phrase and empty while a run trains,
-    `position` counts waiting runs from 1 and is None for a run under way.
+    `position` counts waiting runs from 1 and is None for a run under way or with SLURM, whose jobs this queue
+    does not order.
 
     Args:
         active: ids of the runs that are queued or running, where they are known; None: the index is asked.
@@ -113,16 +114,33 @@ def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str,
     chosen = settings(runs)
     running, waiting = _active(runs, active)
     rows: list[dict[str, Any]] = [
-        {"id": v.id, "state": v.state, "why": "", "gpus": list(v.gpus), "position": None}
+        {
+            "id": v.id,
+            "state": v.state,
+            "why": _unseen(v, worker_lives),
+            "gpus": list(v.gpus),
+            "position": None,
+        }
         for v in sorted(running, key=lambda v: v.order)
     ]
-    for position, run in enumerate(waiting, 1):
+    position = 0
+    for run in sorted(waiting, key=lambda run: run.job is None):
         why = reasons.get(run.id) or run.reason or _default_reason(chosen, worker_lives)
+        why = _unseen(run, worker_lives) or why
+        position += run.job is None
         if run.here:
             why = "starts in the terminal that asked for it"
         gpus = list(run.gpus)
-        rows.append({"id": run.id, "state": run.state, "why": why, "gpus": gpus, "position": position})
+        turn = position if run.job is None else None
+        rows.append({"id": run.id, "state": run.state, "why": why, "gpus": gpus, "position": turn})
     return rows
+
+
+def _unseen(run: store.RunView, worker_lives: bool) -> str:
+    """Return that nobody follows a run's job, since no process of it shows here; empty when somebody does."""
+    if run.job is None or worker_lives:
+        return ""
+    return f"last heard of {run.job.says}; {NO_WORKER}"
 
 
 def _default_reason(chosen: Settings, worker_lives: bool) -> str:
@@ -166,8 +184,10 @@ def move(runs: RunsPaths, run_id: str, position: int) -> None:
     if position < 1:
         raise UserError(f"positions count from 1, not {position}", where="position")
     _, waiting = _active(runs)
-    free = [v for v in waiting if not v.here]
+    free = [v for v in waiting if not v.here and v.job is None]
     moved = next((v for v in free if v.id == run_id), None)
+    if moved is None and any(v.id == run_id and v.job is not None for v in waiting):
+        raise UserError("it cannot be moved: SLURM has it, and an order of its own", where=run_id)
     if moved is None:
         raise UserError(f"it cannot be moved: it is {store.read(runs.run(run_id)).state}", where=run_id)
     free.remove(moved)

@@ -91,6 +91,19 @@ def plugin(value: Any) -> bool:
     return isinstance(value, Mapping) and text(value.get("name", ""))
 
 
+def executor(value: Any) -> bool:
+    """A place that runs launches."""
+    return value in ("local", "slurm")
+
+
+def request(value: Any) -> bool:
+    """What is asked of a scheduler: texts, numbers and lists of texts by name; None: nothing."""
+    return value is None or (
+        isinstance(value, Mapping)
+        and all(argument(v) or amount(v) or list_of(argument)(v) for v in value.values())
+    )
+
+
 SUBMIT: Mapping[str, Shape] = {
     "attempt": above_zero,
     "priority": whole,
@@ -122,6 +135,16 @@ SUBMIT: Mapping[str, Shape] = {
     "retried": count,
     "grace": amount,
     "pack_key": text,
+    "executor": executor,
+    "slurm": request,
+}
+JOB: Mapping[str, Shape] = {
+    "id": mark,
+    "name": argument,
+    "state": text,
+    "reason": text,
+    "nodes": text,
+    "restarts": count,
 }
 STATE: Mapping[str, Shape] = {
     "state": text,
@@ -137,6 +160,8 @@ STATE: Mapping[str, Shape] = {
     "how": text,
     "reason": text,
     "gpu_memory": count,
+    "executor": executor,
+    "job": mapping,
 }
 RESULT: Mapping[str, Shape] = {
     "attempt": above_zero,
@@ -165,6 +190,7 @@ RANK: Mapping[str, Shape] = {
     "boot_id": text,
     "pid": above_zero,
     "start_ticks": count,
+    "restart": count,
 }
 NOTES: Mapping[str, Shape] = {"tags": list_of(text), "note": text}
 RECIPE: Mapping[str, Shape] = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from imbtui import files, metrics, shapes
 from imbtui.errors import UserError
+from imbtui.jobs import Job
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
 
@@ -76,6 +77,7 @@ class RunView:
     started: str = ""
     tags: tuple[str, ...] = ()
     note: str = ""
+    job: Job | None = None
 
     @property
     def id(self) -> str:
@@ -128,9 +130,11 @@ class RunView:
 
     @property
     def device(self) -> str:
-        """Where it trains or trained, as the worker placed it: `CPU`, `GPU 0,1`; empty before that."""
+        """Where it trains or trained, as it was placed: `CPU`, `GPU 0,1`, `SLURM`; empty before that."""
         if not self.started:
             return ""
+        if self.job is not None:
+            return "SLURM"
         return f"GPU {','.join(map(str, self.gpus))}" if self.gpus else "CPU"
 
     @property
@@ -144,6 +148,11 @@ class RunView:
     @property
     def host(self) -> str:
         return self.submit.get("host", "")
+
+    @property
+    def executor(self) -> str:
+        """Where it is launched: `local` or `slurm`."""
+        return self.submit.get("executor", "local")
 
     @property
     def here(self) -> bool:
@@ -250,6 +259,7 @@ def read(run: RunPaths) -> RunView:
         return RunView(run, "crashed", damaged, result=result, **view)
     if state.get("attempt") == attempt:
         view |= {"gpus": tuple(state.get("gpus", ())), "started": state.get("at", "")}
+        view |= {"job": Job.from_json(state)}
     if _is_of(result, attempt):
         return RunView(run, result["state"], _phrase(result.get("reason")), result=result, **view)
     computed, reason = _state(run, state, attempt)
@@ -282,6 +292,11 @@ def _state(run: RunPaths, state: Mapping[str, Any], attempt: int) -> tuple[str, 
     known = state if state.get("attempt") == attempt else {}
     if known.get("state") == "ended":
         return ("stopped" if known.get("how") == "stopped" else "crashed"), _phrase(known.get("reason"))
+    job = Job.from_json(known)
+    if job is not None:
+        # Where it runs no process can be seen from here: it is what SLURM said, or a rank since then.
+        begun = registered(run, attempt, restart=job.restarts)
+        return ("running" if begun and not job.waiting else "queued"), job.says
     ranks = registered(run, attempt)
     if any(rank.alive() for rank in ranks):
         return "running", ""
@@ -309,8 +324,12 @@ def stop_asked(run: RunPaths, attempt: int) -> bool:
     return text in ("", str(attempt))
 
 
-def registered(run: RunPaths, attempt: int) -> list[Identity]:
-    """Return the processes that registered themselves as ranks of this attempt."""
+def registered(run: RunPaths, attempt: int, *, restart: int = 0) -> list[Identity]:
+    """Return the processes that registered themselves as ranks of this attempt.
+
+    Args:
+        restart: only those since a scheduler put the launch back into its queue so many times.
+    """
     found = []
     try:
         entries = sorted(run.ranks.glob("*.json"))
@@ -318,7 +337,7 @@ def registered(run: RunPaths, attempt: int) -> list[Identity]:
         return []
     for path in entries:
         document = shapes.cleaned(files.read_json(path), shapes.RANK)
-        if document.get("attempt") == attempt:
+        if document.get("attempt") == attempt and document.get("restart", 0) >= restart:
             identity = Identity.from_json(document)
             if identity is not None:
                 found.append(identity)

@@ -5,6 +5,7 @@ The command line and the dashboard both submit through here.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from imbtui.paths import RunsPaths
 
 if TYPE_CHECKING:
     from imbtui.recipe import PlannedRun, Study
+    from imbtui.recipe.schema import Recipe
 
 MOST_SEEDS = 10_000
 _RANGE = re.compile(r"(\d+)(?:\s*-\s*(\d+))?")
@@ -65,10 +67,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_gpus(text: str) -> list[int]:
-    """Return the GPU indices of `0,1`.
+    """Return the GPU indices of `0,1`; whether they are there is for `check` to say.
 
     Raises:
-        UserError: it is no such list, or names a GPU that is not there.
+        UserError: it is no such list.
     """
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
@@ -76,7 +78,6 @@ def parse_gpus(text: str) -> list[int]:
     indices = [int(part) for part in parts]
     if len(set(indices)) != len(indices):
         raise UserError("a GPU is listed twice", where="--gpus")
-    check_gpus(indices, where="--gpus")
     return indices
 
 
@@ -97,29 +98,55 @@ def check_gpus(indices: Sequence[int], *, where: str) -> None:
             raise UserError(f"there is no GPU {index}", where=where, hint=f"{hint} --cpu trains on the CPU.")
 
 
-def check(studies: Sequence[Study], device: list[int] | str | None) -> None:
-    """Make sure that the runs of studies can be launched here.
+def check(studies: Sequence[Study], device: list[int] | str | None, *, here: bool = False) -> None:
+    """Make sure that the runs of studies can be launched.
 
     Args:
         device: GPU indices, `"cpu"`, or None for what each recipe says.
+        here: they are trained in this process, whatever their recipes say of executors.
 
     Raises:
-        UserError: data is missing, or GPUs are, or the user's configuration says what nobody understands.
+        UserError: data is missing, or GPUs are, or SLURM takes no such jobs, or the user's configuration says
+            what nobody understands.
     """
     config.load()  # hours later, when a run has ended, the worker could only note it
+    asked: set[Any] = set()
     for study in studies:
         for planned in study.runs:
             launch = planned.recipe.launch
             wish = device if device is not None else launch.gpus
+            scheduled = launch.executor == "slurm" and not here
             if isinstance(wish, list):
-                if device is None:
-                    check_gpus(wish, where=f"{study.path}, launch.gpus")
+                if not scheduled:
+                    check_gpus(wish, where="--gpus" if device is not None else f"{study.path}, launch.gpus")
                 if len(wish) < launch.processes:
                     raise UserError(
                         f"{launch.processes} processes need {launch.processes} GPUs, not {len(wish)}",
                         where=str(study.path),
                     )
+            if scheduled:
+                _check_job(study, planned.recipe, wish, asked)
             check_data(planned.recipe.dataset.name, planned.recipe.dataset.options)
+
+
+def _check_job(study: Study, recipe: Recipe, device: list[int] | str | None, asked: set[Any]) -> None:
+    """Make sure that SLURM takes a run's job; each kind of job is asked for once."""
+    from imbtui.launch import Order, Request, slurm
+
+    launch = recipe.launch
+    table = None if launch.slurm is None else launch.slurm.model_dump(exclude_none=True)
+    order = Order(
+        launch="",
+        folders=(),
+        log=Path(os.devnull),
+        processes=launch.processes,
+        threads=recipe.train.threads,
+        request=Request.of(table, device),
+    )
+    kind = (order.processes, order.threads, order.request)
+    if kind not in asked:
+        asked.add(kind)
+        slurm.check(order, where=f"{study.path}, launch.slurm")
 
 
 def check_data(name: str, options: Mapping[str, Any]) -> None:

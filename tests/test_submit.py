@@ -50,8 +50,8 @@ def test_gpus_must_be_there(monkeypatch: pytest.MonkeyPatch, load: Load) -> None
     monkeypatch.setattr(gpus, "list_gpus", lambda: here)
     assert submit.parse_gpus("2, 0") == [2, 0]
     with pytest.raises(UserError, match="no GPU 1") as caught:
-        submit.parse_gpus("0,1")
-    assert "0, 2" in caught.value.hint
+        submit.check([load()], submit.parse_gpus("0,1"))
+    assert "0, 2" in caught.value.hint and caught.value.where == "--gpus"
     with pytest.raises(UserError, match="twice"):
         submit.parse_gpus("0,0")
     with pytest.raises(UserError, match="2 processes need 2 GPUs"):

@@ -63,7 +63,7 @@ def follow(
                 if not mine:
                     break
                 _stop(runs, mine, view)
-            if any(_needs_worker(run) for run in waiting) and now - ensured > ENSURE:
+            if any(_needs_worker(run) for run in pending) and now - ensured > ENSURE:
                 ensured = now
                 _ensure(runs, view)
             time.sleep(POLL)
@@ -71,7 +71,9 @@ def follow(
 
 
 def _needs_worker(run: Watched) -> bool:
-    return run.view.host == host() and not run.view.here
+    """Whether nothing would happen to a run without a worker: it waits, or no process of it shows here."""
+    followed = run.view.state == "queued" or run.view.job is not None
+    return followed and run.view.host == host() and not run.view.here
 
 
 def _ensure(runs: RunsPaths, view: Screen | Lines) -> None:

@@ -80,7 +80,7 @@ def command(
         output.say(f"this runs code from outside imbtui: {', '.join(strangers)}")
     paths = options.runs_paths(runs)
     try:
-        submit.check(studies, device)
+        submit.check(studies, device, here=here)
     except UserError as error:
         if not dry_run:
             raise

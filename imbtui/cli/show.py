@@ -71,6 +71,7 @@ def _print_facts(view: RunView) -> None:
             ("took", ", ".join([text.duration(view.seconds), *counts]) if view.seconds is not None else ""),
             ("fits since", f"epoch {shown(view.fit_epoch)}" if view.fit_epoch is not None else ""),
             ("device", device + (f" (GPU {shown(list(view.gpus))})" if view.gpus else "")),
+            ("job", _job(view)),
             ("classes", shown(env.get("class_counts") or [])),
             ("corrupted", _corrupted(env)),
             ("code", commit),
@@ -90,6 +91,18 @@ def _corrupted(env: Mapping[str, Any]) -> str:
         f"{corrupted['examples']} of {examples.get('train', '?')} training examples, "
         f"{corrupted['flip_rate']:.1%} of the labels wrong"
     )
+
+
+def _job(view: RunView) -> str:
+    """Return which job of a scheduler carries or carried the run; nothing where none did."""
+    from imbtui import text
+    from imbtui.files import printable
+
+    job = view.job
+    if job is None:
+        return ""
+    again = f", begun again {text.plural(job.restarts, 'time')}" if job.restarts else ""
+    return f"SLURM {job.id}{again}, {printable(job.name)}"
 
 
 def _on(host: str) -> str:

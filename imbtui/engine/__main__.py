@@ -42,12 +42,17 @@ def main(arguments: list[str]) -> int:
         provenance = _provenance(_source_folder(run))
         if group := fellows.of(run, runs):
             status = _in_child(group, functools.partial(fuse.train, group, provenance))
+            if status == session.ENDED_FROM_OUTSIDE:
+                return 1
             if status != fuse.NOT_FUSED:
                 failed += status
                 runs = [other for other in runs if other not in group]
                 continue
             fellows.refuse(run)
-        failed += _in_child([run], functools.partial(_train_one, run, provenance))
+        status = _in_child([run], functools.partial(_train_one, run, provenance))
+        if status == session.ENDED_FROM_OUTSIDE:
+            return 1
+        failed += status
     return 1 if failed else 0
 
 
@@ -69,7 +74,10 @@ def _train_together(runs: list[RunPaths]) -> int:
         if rank:
             session.register(run, rank, attempt)
         session.redirect(run.log)
-        failed += _train(run, attempt, stop_flag, _provenance(_source_folder(run)))
+        status = _train(run, attempt, stop_flag, _provenance(_source_folder(run)))
+        failed += status
+        if status == session.ENDED_FROM_OUTSIDE:
+            break
     # Left to the interpreter's exit, the group's threads abort the process.
     torch.distributed.destroy_process_group()
     return 1 if failed else 0
@@ -136,7 +144,7 @@ def _train_one(run: RunPaths, provenance: dict[str, Any]) -> int:
 def _train(run: RunPaths, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> int:
     os.environ[session.RUN_MARK] = run.id
     state = session.train_run(run, attempt=attempt, stop_flag=stop_flag, provenance=provenance)
-    return 1 if state == "failed" else 0
+    return session.exit_status([state])
 
 
 @functools.cache

@@ -75,7 +75,7 @@ def _settings(run: RunPaths) -> str:
 
 
 def train(runs: Sequence[RunPaths], provenance: dict[str, Any]) -> int:
-    """Train runs together and write their results; return 1 if one failed, else 0.
+    """Train runs together and write their results; return the exit status of their process.
 
     Where they cannot, their logs are told why and `NOT_FUSED` is returned: none was begun then.
     """
@@ -99,7 +99,7 @@ def train(runs: Sequence[RunPaths], provenance: dict[str, Any]) -> int:
         attempt.sharing = len(claimed)
     if not claimed:
         return 0
-    return 1 if "failed" in _Group(claimed, stop_flag, provenance).train() else 0
+    return session.exit_status(_Group(claimed, stop_flag, provenance).train())
 
 
 class _Built(NamedTuple):
@@ -239,10 +239,9 @@ class _Group:
         )
 
     def _end(self, attempt: session.Attempt, state: str, error: BaseException | None) -> None:
-        self._states[attempt.run.id] = state
         reason = session.STOPPED if state == "stopped" else ""
         if error is not None:
             session.redirect(attempt.run.log)
             reason = session.explain(error, attempt)
             session.redirect(self._claimed[0][0].run.log)
-        attempt.end(state, reason)
+        self._states[attempt.run.id] = attempt.end(state, reason)

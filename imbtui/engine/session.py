@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from imbtui.processes import Identity
 RUN_MARK = "IMBTUI_RUN_ID"
 LAUNCH_MARK = "IMBTUI_LAUNCH_ID"
 STOPPED = "it was asked to stop"
+RESTART_MARK = "IMBTUI_RESTART"
+INTERRUPTED = "interrupted"  # no outcome of the run: its launch was ended, and it goes on from its checkpoint
+ENDED_FROM_OUTSIDE = 76  # exit status of a process whose launch was ended: no other run is begun in it
 DIFF_LIMIT = 1 << 20
 RESERVE = 1 << 18  # bytes; a result with the curves of a thousand classes and a traceback fit
 
@@ -60,6 +64,7 @@ def register(run: RunPaths, rank: int, attempt: int) -> None:
         "attempt": attempt,
         "rank": rank,
         "launch": os.environ.get(LAUNCH_MARK, ""),
+        "restart": int(os.environ.get(RESTART_MARK, "0")),
         **identity.to_json(),
     }
     files.write_json(run.rank(rank), document, durable=False)
@@ -132,14 +137,22 @@ class Attempt:
         if self.writes:
             self.run.reserve.unlink(missing_ok=True)
 
-    def end(self, state: str, reason: str) -> None:
-        """Write how it ended."""
+    def end(self, state: str, reason: str) -> str:
+        """Write how it ended, and return that.
+
+        Where a scheduler ends the launch, nobody asked the run to stop: it is `interrupted`, which is no
+        result.
+        """
         _tell()
         if self._system is not None:
             self._system.stop()
+        if state == "stopped" and RESTART_MARK in os.environ and not stop_asked(self.run, self.number):
+            state = INTERRUPTED
         if self.writes:
             self.give_room()
-            self._write_result(state, reason)
+            if state != INTERRUPTED:
+                self._write_result(state, reason)
+        return state
 
     def _write_result(self, state: str, reason: str) -> None:
         log = None if self.under_way is None else self.under_way.log
@@ -159,7 +172,7 @@ class Attempt:
 
 
 def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: dict[str, Any]) -> str:
-    """Train one run and write its result; return its state (`finished`, `stopped` or `failed`).
+    """Train one run and write its result; return its state (`finished`, `stopped`, `failed`, `interrupted`).
 
     Nothing is raised: what went wrong is in the result in one sentence, and with its traceback in the
     log.
@@ -191,8 +204,13 @@ def train_run(run: RunPaths, *, attempt: int, stop_flag: list[int], provenance: 
         if not isinstance(error, Exception):
             raise
     finally:
-        this.end(state, reason)
+        state = this.end(state, reason)
     return state
+
+
+def exit_status(states: Collection[str]) -> int:
+    """Return the exit status of a process whose runs ended like this."""
+    return ENDED_FROM_OUTSIDE if INTERRUPTED in states else int("failed" in states)
 
 
 def redirect(log: Path) -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from imbtui.launch import LAUNCH_MARK, RUN_MARK, Order
+from imbtui.launch import LAUNCH_MARK, RESTART_MARK, RUN_MARK, Order
 
 CONFIGURATION = Path(__file__).with_name("accelerate.yaml")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -45,7 +45,7 @@ def environment(order: Order, inherited: Mapping[str, str] = os.environ) -> dict
     env = {
         name: value
         for name, value in inherited.items()
-        if name not in _FOREIGN and not name.startswith(_FOREIGN_PREFIXES) and name != RUN_MARK
+        if name not in (*_FOREIGN, RUN_MARK, RESTART_MARK) and not name.startswith(_FOREIGN_PREFIXES)
     }
     env[LAUNCH_MARK] = order.launch
     if len(order.folders) == 1:

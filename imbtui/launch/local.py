@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from signal import SIGTERM
+from typing import Any
 
 from imbtui import files, processes
 from imbtui.launch import LAUNCH_MARK, RUN_MARK, Order
 from imbtui.launch.command import command, environment, free_port
 from imbtui.processes import Identity
+
+SPAWN_PATIENCE = 2.0  # seconds in which a launch that an earlier worker was starting must show
 
 
 class Local:
@@ -22,7 +27,6 @@ class Local:
     def __init__(self, line: Callable[[Order], list[str]] | None = None) -> None:
         self._line = line or _with_port
         self._children: dict[Identity, subprocess.Popen[bytes]] = {}
-        self._launchers: dict[str, Identity] = {}
 
     def start(self, order: Order) -> Identity:
         """Start a launch in its own session, with files for all three streams.
@@ -46,7 +50,6 @@ class Local:
             os.close(descriptor)
         launcher = Identity.of_child(child.pid)
         self._children[launcher] = child
-        self._launchers[order.launch] = launcher
         return launcher
 
     def find(self, launch: str) -> Identity | None:
@@ -55,6 +58,39 @@ class Local:
             who for who in processes.marked(LAUNCH_MARK, launch) if processes.session_of(who.pid) == who.pid
         ]
         return min(leaders, key=lambda who: who.start_ticks, default=None)
+
+    def may_show(self, since: float) -> bool:
+        """Whether the time has not passed in which a process that was just started shows."""
+        return time.monotonic() - since < SPAWN_PATIENCE
+
+    def look(self, launcher: Identity) -> Identity:
+        """Return the launcher: nothing about it changes."""
+        return launcher
+
+    def says(self, launcher: Identity | None) -> str:
+        """Return where a launch stands that trains nothing yet."""
+        return "starting"
+
+    def known_from(self, state: Mapping[str, Any]) -> Identity | None:
+        """Return the process that a state.json names."""
+        return Identity.from_json(state)
+
+    def alive(self, ranks: Sequence[Identity]) -> bool | None:
+        """Whether any of a run's ranks lives."""
+        return any(rank.alive() for rank in ranks)
+
+    def ask_to_stop(self, rank: Identity) -> bool:
+        """Send SIGTERM to a rank; return whether it was there."""
+        return rank.signal(SIGTERM)
+
+    @property
+    def stop_delay(self) -> float:
+        """Signals arrive at once."""
+        return 0.0
+
+    def kill_run(self, launch: str, run_id: str, ranks: Sequence[Identity]) -> None:
+        """Kill one run's processes and leave the rest of its launch alone."""
+        kill_ranks(launch, run_id, ranks)
 
     def running(self, launcher: Identity) -> bool:
         """Whether the launcher still runs; a child of this worker that ended is waited for."""
@@ -66,19 +102,26 @@ class Local:
         del self._children[launcher]
         return False
 
-    def end(self, launch: str) -> list[Identity]:
+    def end(self, launch: str, launcher: Identity | None = None) -> list[Identity]:
         """Kill everything that carries the launch's mark; return what could not be killed."""
-        launcher = self._launchers.pop(launch, None) or self.find(launch)
-        return processes.kill_until_none(
-            lambda: processes.marked(LAUNCH_MARK, launch), leaders=[launcher] if launcher else []
-        )
+        return end(launch, launcher or self.find(launch))
+
+
+def end(launch: str, launcher: Identity | None = None) -> list[Identity]:
+    """Kill everything on this machine that carries a launch's mark; return what could not be killed.
+
+    Args:
+        launcher: the process that was started for the launch, dead or alive: its group dies as a whole.
+    """
+    leaders = [] if launcher is None else [launcher]
+    return processes.kill_until_none(lambda: processes.marked(LAUNCH_MARK, launch), leaders=leaders)
 
 
 def _with_port(order: Order) -> list[str]:
     return command(order, port=free_port() if order.processes > 1 else None)
 
 
-def kill_ranks(launch: str, run_id: str, ranks: list[Identity]) -> list[Identity]:
+def kill_ranks(launch: str, run_id: str, ranks: Sequence[Identity]) -> list[Identity]:
     """Kill one run's processes and leave the rest of its launch alone; return what could not be killed.
 
     These are its ranks, what descends from them, the sessions that they lead, and whatever carries the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -11,12 +13,39 @@ from imbtui.option_types import Count, NonNegative, NonNegativeInt, Positive, Ra
 WhenField = Annotated[int | str, BeforeValidator(check_when)]
 
 
-def _check_executor(value: Any) -> Any:
-    if value == "slurm":
-        raise ValueError(
-            'this must be "local" (under SLURM, make `imbtui run --here RECIPE` the job\'s command)'
-        )
+# What imbtui itself tells sbatch of every job; the rest is the user's.
+SBATCH_OURS = (
+    "array", "clusters", "error", "help", "job-name", "nodes", "ntasks", "open-mode", "output", "parsable",
+    "test-only", "version", "wait", "wrap",
+)  # fmt: skip
+_OPTION = re.compile(r"--([a-z][a-z0-9-]*)(=[^\0\n]*)?")
+_TIME_LIMIT = re.compile(r"\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}")
+
+
+def _check_sbatch_option(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _OPTION.fullmatch(value)
+    if match is None:
+        raise ValueError('options of sbatch are written like "--qos=long"')
+    # sbatch takes a shortened name for the whole one.
+    if any(ours.startswith(match[1]) for ours in SBATCH_OURS):
+        raise ValueError("imbtui sets this option of sbatch itself, so this must be another one")
     return value
+
+
+def _check_time_limit(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    if isinstance(value, datetime.time):  # what TOML makes of 04:00:00 without quotes
+        return value.isoformat("seconds")
+    if isinstance(value, str) and _TIME_LIMIT.fullmatch(value):
+        return value
+    raise ValueError('a time limit is minutes, "hours:minutes:seconds" or "days-hours"')
+
+
+SbatchOption = Annotated[str, BeforeValidator(_check_sbatch_option)]
+TimeLimit = Annotated[str, BeforeValidator(_check_time_limit)]
 
 
 def _check_interval(value: Any) -> int | str | list[int | str]:
@@ -285,6 +314,29 @@ class Train(Table):
         return self.steps or (self.epochs or 0) * steps_per_epoch
 
 
+class Slurm(Table):
+    """`[launch.slurm]`: what each job asks SLURM for. What is left out, the cluster decides.
+
+    Whose the machine time is may also stand in SLURM's own variables (SBATCH_ACCOUNT, SBATCH_PARTITION).
+
+    Attributes:
+        partition: partition, or several: "a,b".
+        account: whom the job is charged to.
+        time: time limit, as minutes, "4:00:00" or "2-12" (days-hours). What is not done by then goes on from
+            its checkpoint when it is resumed, or by itself with `launch.retries`.
+        cpus: CPU cores of a job.
+        memory: GiB of main memory of a job.
+        options: more options of sbatch, as in ["--qos=long", "--gres=gpu:a100:1"].
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    time: TimeLimit | None = None
+    cpus: Count | None = None
+    memory: Positive | None = None
+    options: list[SbatchOption] = Field(default=[])
+
+
 class Launch(Table):
     """`[launch]`. None of it changes what a run computes.
 
@@ -293,7 +345,10 @@ class Launch(Table):
         gpus: only these GPUs may be used; "cpu": none; left out: any that is free, else the CPU.
         memory: GiB that each process needs of its GPU, for launches that share one; left out: what earlier
             runs with the same settings took, else an equal share of the GPU.
-        executor: where runs are launched.
+        executor: where runs are launched: on this machine, or each (with `train.pack`, each so many) as a
+            job of SLURM. There it is SLURM that chooses which GPUs: `processes` many, unless `gpus = "cpu"`;
+            left out: if the partition has any.
+        slurm: what the jobs ask for.
         retries: launches after a crash, beyond the first.
         grace: seconds between asking a run to stop and killing it.
     """
@@ -301,7 +356,8 @@ class Launch(Table):
     processes: Count = 1
     gpus: list[NonNegativeInt] | Literal["cpu"] | None = None
     memory: Positive | None = None
-    executor: Annotated[Literal["local"], BeforeValidator(_check_executor)] = "local"
+    executor: Literal["local", "slurm"] = "local"
+    slurm: Slurm | None = None
     retries: NonNegativeInt = 0
     grace: Positive = 30.0
 

@@ -29,6 +29,7 @@ _TABLES: dict[str, type[schema.Table]] = {
     "train": schema.Train,
     "augmentation": schema.Augmentation,
     "launch": schema.Launch,
+    "launch.slurm": schema.Slurm,
 }
 # Keys beside a plug-in's own options, with the tables that define them.
 _OWNED: dict[str, tuple[type[schema.Table], tuple[str, ...]]] = {
@@ -41,6 +42,8 @@ _OWNED: dict[str, tuple[type[schema.Table], tuple[str, ...]]] = {
     "probes": (schema.Probe, ("every",)),
 }
 _MEANS = {
+    "TimeLimit": "minutes, 4:00:00 or 2-12 (days-hours)",
+    "list[SbatchOption]": 'list: ["--qos=long"]',
     "Rate": "0 to 1",
     "Ratio": "at least 1",
     "Positive": "above 0",
@@ -271,7 +274,7 @@ class Form:
             *self._optimizer(arms),
         ]
         for table, model in _TABLES.items():
-            fields += self._schema(table, model, table, but=("gpus",))
+            fields += self._schema(table, model, table, but=("gpus", "slurm"))
         fields.append(
             Field(
                 RERUN,
@@ -464,7 +467,7 @@ def _means(annotation: str) -> str:
         if part.startswith("Literal["):
             words.append(", ".join(_literals(part)))
         elif part.startswith(("list[", "Annotated[list[")):
-            words.append("list: [1, 2]")
+            words.append(_MEANS.get(part, "list: [1, 2]"))
         else:
             words.append(_MEANS.get(part, ""))
     return "; ".join(word for word in words if word)

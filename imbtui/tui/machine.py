@@ -81,14 +81,15 @@ class MachineReader:
         )
 
     def _trainers(self, running: Iterable[str]) -> dict[int, str]:
-        """Return the runs by the process ids that they have registered."""
+        """Return the runs by the process ids of this machine that they have registered."""
         from imbtui import files
+        from imbtui.paths import host
 
         found = {}
         for run_id in running:
             for path in self._runs.run(run_id).ranks.glob("*.json"):
                 rank = files.read_json(path)
-                if isinstance(rank, dict) and isinstance(rank.get("pid"), int):
+                if isinstance(rank, dict) and isinstance(rank.get("pid"), int) and rank.get("host") == host():
                     found[rank["pid"]] = run_id
         return found
 

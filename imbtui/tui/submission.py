@@ -110,7 +110,8 @@ def check(runs: RunsPaths, request: Request) -> Checked:
             entries = submit.plan(runs, [_study(request, chosen)])
             sentence += _known(entries) + estimate(runs, entries, device)
     except UserError as error:
-        return Checked(str(error), wrong=True, key=key or error.where.rpartition(", ")[2])
+        place = DEVICES if error.where == "--gpus" else error.where.rpartition(", ")[2]
+        return Checked(str(error), wrong=True, key=key or place)
     return Checked(sentence, warnings=study.warnings, resolved=_resolved(study))
 
 
@@ -172,6 +173,8 @@ def estimate(runs: RunsPaths, entries: Sequence[Entry], device: list[int] | str 
             unknown += 1
     if unknown == len(new):
         return "; no earlier run tells how long they take"
+    if any(planned.recipe.launch.executor == "slurm" for planned in new.values()):
+        return f"; about {duration(total)} in all, by earlier runs, in as many jobs as SLURM runs at once"
     settings = queue.settings(runs)
     at_once = (settings.slots or queue.default_slots()) if not isinstance(device, list) else len(device)
     at_once = max(1, min(at_once, len(new)))

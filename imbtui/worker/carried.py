@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from imbtui import files, shapes, store
+from imbtui.jobs import Job
+from imbtui.launch import Executor, Launcher
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
 from imbtui.worker import states
@@ -30,6 +32,7 @@ class Carried:
         deadline: when what is left of its processes is killed; None: not yet decided.
         taken_along: whether its process was killed for the sake of a run that trained in it too.
         reason: why it crashed, as found at once: the traces may be gone when it can be written down.
+        restarts: how often a scheduler has put the launch back into its queue.
     """
 
     paths: RunPaths
@@ -43,6 +46,7 @@ class Carried:
     deadline: float | None = None
     taken_along: bool = False
     reason: str = ""
+    restarts: int = 0
     _stamp: int = -1
 
     @property
@@ -55,8 +59,23 @@ class Carried:
         return self.wish.attempt
 
     def ranks(self) -> list[Identity]:
-        """Return the processes that registered themselves for this attempt, dead or alive."""
-        return store.registered(self.paths, self.attempt)
+        """Return the processes that registered themselves for this attempt, dead or alive.
+
+        Those from before a scheduler's last restart of the launch do not count.
+        """
+        return store.registered(self.paths, self.attempt, restart=self.restarts)
+
+    def ever_begun(self) -> bool:
+        """Whether a rank has registered itself for this attempt before or after any restart."""
+        return bool(store.registered(self.paths, self.attempt))
+
+    def begin_again(self, restarts: int) -> None:
+        """Take note that a scheduler has ended all processes of the launch and will start it anew."""
+        self.restarts = restarts
+        self.begun = self.fallen = False
+        self.told = set()
+        self.deadline = None
+        self._stamp = -1
 
     def has_begun(self) -> bool:
         """Whether a rank has registered itself; cheap to ask of the hundreds that wait in a pack."""
@@ -98,10 +117,12 @@ class Launch:
         id: its mark in the environment of all its processes.
         runs: what it carries, in order.
         log: what it printed outside its runs.
-        launcher: its process; None: an earlier worker may have died while starting it.
+        launcher: its process or job; None: it is not known yet whether it was started.
+        executor: where it runs: `local` or `slurm`.
         gpus, slots, processes: what it uses.
         memory: bytes that it may need of each of its GPUs; None: unknown.
         since: when this worker first knew of it, by the monotonic clock.
+        at: when it was launched.
         memory_kills: what the kernel's count of processes ended for lack of memory was then.
         over_since: when the last of its runs was over; None: one is not.
         shortened: whether runs were taken back from it, so that it ends sooner.
@@ -110,15 +131,22 @@ class Launch:
     id: str
     runs: list[Carried]
     log: Path
-    launcher: Identity | None = None
+    launcher: Launcher | None = None
+    executor: str = "local"
     gpus: tuple[int, ...] = ()
     slots: int = 0
     processes: int = 1
     memory: int | None = None
     since: float = 0.0
+    at: str = ""
     memory_kills: int = 0
     over_since: float | None = None
     shortened: bool = False
+
+    @property
+    def restarts(self) -> int:
+        """How often a scheduler has put it back into its queue."""
+        return self.launcher.restarts if isinstance(self.launcher, Job) else 0
 
     @property
     def owns_log(self) -> bool:
@@ -162,6 +190,8 @@ class Launch:
                 memory=self.memory,
                 log=self.log.name,
                 log_offset=run.log_offset,
+                executor=self.executor,
+                since=self.at,
             )
 
 
@@ -180,12 +210,18 @@ def log_of(runs: RunsPaths, launch: str, carried: list[Carried]) -> Path:
 
 
 def adopted(
-    runs: RunsPaths, found: list[tuple[str, dict[str, Any]]], *, now: float, memory_kills: int
+    runs: RunsPaths,
+    found: list[tuple[str, dict[str, Any]]],
+    executors: Mapping[str, Executor[Any]],
+    *,
+    now: float,
+    memory_kills: int,
 ) -> list[Launch]:
     """Return the launches of an earlier worker, from the state.json of the runs that they carry.
 
     Args:
         found: ids and state.json of runs that say they are in a launch.
+        executors: by name.
         now: the monotonic clock.
         memory_kills: the kernel's present count.
     """
@@ -205,9 +241,12 @@ def adopted(
                 processes=state.get("processes", 1),
                 memory=state.get("memory") or None,
                 since=now,
+                at=state.get("at", ""),
                 memory_kills=memory_kills,
+                executor=state.get("executor", "local"),
             ),
         )
-        launch.launcher = launch.launcher or Identity.from_json(state)
+        launch.launcher = launch.launcher or executors[launch.executor].known_from(state)
+        run.restarts = launch.restarts
         launch.runs.append(run)
     return list(launches.values())

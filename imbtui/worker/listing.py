@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imbtui import files, shapes, store
+from imbtui.launch import NOTHING, Request
 from imbtui.paths import RunPaths, RunsPaths, host
 from imbtui.worker import lock, states
 
@@ -42,6 +43,8 @@ class Queued:
         fuse: whether it trains together with runs of equal settings in its launch.
         grace: seconds between asking it to stop and killing it.
         data: data root it was submitted with; None: the default.
+        executor: where it is launched: `local` or `slurm`.
+        request: what its launch asks a scheduler for.
     """
 
     id: str
@@ -59,6 +62,8 @@ class Queued:
     fuse: bool = False
     grace: float = 30.0
     data: str | None = None
+    executor: str = "local"
+    request: Request = NOTHING
 
     @property
     def need(self) -> int | None:
@@ -79,12 +84,14 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
     declared = submit.get("memory")
     threads = submit.get("threads", 0)
     data = submit.get("data")
+    executor = submit.get("executor", "local")
+    request = Request.of(submit.get("slurm"), wish) if executor == "slurm" else NOTHING
     return Queued(
         id=run_id,
         attempt=submit.get("attempt", 1),
         priority=submit.get("priority", 0),
         place=submit.get("place", submit.get("order", 0)),
-        group=(submit.get("pack_key") or run_id, gpus, processes, threads, data),
+        group=(submit.get("pack_key") or run_id, gpus, processes, threads, data, request),
         gpus=gpus,
         processes=processes,
         memory=None if declared is None else int(declared * GIB),
@@ -94,6 +101,8 @@ def queued(run_id: str, submit: Mapping[str, Any]) -> Queued:
         fuse=submit.get("fuse", False),
         grace=submit.get("grace", 30.0),
         data=data,
+        executor=executor,
+        request=request,
     )
 
 

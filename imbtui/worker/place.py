@@ -208,6 +208,28 @@ def _dealt(members: Sequence[Queued], hands: int, cap: int) -> list[Sequence[Que
     return [sorted(hand, key=lambda run: run.turn) for hand in dealt]
 
 
+def batches(queue: Sequence[Queued]) -> list[tuple[Queued, ...]]:
+    """Return which runs share a job of a scheduler.
+
+    Each has one of its own, unless `train.pack` says how many share one; those that train together share
+    one as well.
+
+    Args:
+        queue: waiting runs, next one first.
+    """
+    jobs: list[list[Queued]] = []
+    filling: dict[Hashable, list[Queued]] = {}
+    for run in queue:
+        fuses = run.settings if run.fuse else ""
+        most = run.pack or (len(queue) if fuses else 1)
+        job = filling.get((run.group, fuses))
+        if job is None or len(job) >= most:
+            job = filling[run.group, fuses] = []
+            jobs.append(job)
+        job.append(run)
+    return [tuple(job) for job in jobs]
+
+
 def _need(members: Sequence[Queued]) -> int | None:
     """Return the bytes that any of these runs may take of a GPU; None when that of one is unknown."""
     needs = [run.need for run in members]

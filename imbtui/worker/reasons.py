@@ -27,6 +27,8 @@ _SIGNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^(?:ModuleNotFoundError|ImportError): (.+)", "import error: {0}"),
         (r"Bus error|SIGBUS", "killed by SIGBUS (often: shared memory is full)"),
         (r"Segmentation fault|SIGSEGV", "killed by SIGSEGV"),
+        (r"^slurmstepd\S*: error: .*DUE TO TIME LIMIT", "the time limit of its SLURM job was reached"),
+        (r"^slurmstepd\S*: error: .*oom.kill", "out of memory (killed by SLURM)"),
         (r"SIGKILL|exitcode\s*: -9", _KILLED),
         (r"\bSIG(ABRT|FPE|ILL|TERM|INT|HUP|QUIT|XCPU)\b(?<!closing signal SIGTERM)", "killed by SIG{0}"),
     )

@@ -7,6 +7,7 @@ from signal import SIGTERM
 
 from imbtui import files, folders, store
 from imbtui.errors import UserError
+from imbtui.launch import slurm
 from imbtui.paths import RunsPaths, host
 from imbtui.worker import lock, states
 
@@ -37,10 +38,12 @@ def request_stop(runs: RunsPaths, run_id: str) -> None:
 def give_up(runs: RunsPaths, run_id: str) -> None:
     """Record that a run of another machine crashed, on its user's word that this machine is gone.
 
-    Nobody is asked to stop: a machine that is back all the same would go on with the run.
+    Nobody is asked to stop: a machine that is back all the same would go on with the run. A job of SLURM does
+    not run on the machine that is gone, and is cancelled.
 
     Raises:
-        UserError: the run is neither queued nor running, or belongs to this machine.
+        UserError: the run is neither queued nor running, belongs to this machine, or its job cannot be
+            cancelled.
     """
     run = runs.run(run_id)
     view = store.read(run)
@@ -48,6 +51,8 @@ def give_up(runs: RunsPaths, run_id: str) -> None:
         raise UserError(f"it is {view.state}", where=run_id)
     if view.host == host():
         raise UserError("it belongs to this machine", where=run_id, hint="Stop it without --gone.")
+    if view.job is not None and (why := slurm.cancel(view.job)):
+        raise UserError(f"its SLURM job {view.job.id} cannot be cancelled: {why}", where=run_id)
     reason = f"its machine {files.printable(view.host)} is gone"
     states.write_ended(run, attempt=view.attempt, how="crashed", reason=reason)
 
@@ -56,7 +61,8 @@ def resume(runs: RunsPaths, run_id: str) -> None:
     """Queue a stopped, failed or crashed run again; it goes on from its newest checkpoint.
 
     Raises:
-        UserError: the run is queued, running or finished, or may still be running on another machine.
+        UserError: the run is queued, running or finished, or may still be running on another machine; or
+            it is one for SLURM, and there is none here.
     """
     run = runs.run(run_id)
     view = store.read(run)
@@ -64,6 +70,8 @@ def resume(runs: RunsPaths, run_id: str) -> None:
         raise UserError(f"it is {view.state} already", where=run_id)
     if view.state == "finished":
         raise UserError("it has finished", where=run_id, hint="`imbtui run RECIPE --rerun` trains it anew.")
+    if view.executor == "slurm":
+        slurm.require()
     state = files.read_json(run.state)
     if view.host != host() and isinstance(state, dict) and state.get("state") == "running":
         raise UserError(

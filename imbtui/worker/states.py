@@ -9,8 +9,8 @@ import contextlib
 from typing import Any
 
 from imbtui import files, folders, shapes
+from imbtui.launch import Launcher
 from imbtui.paths import RunPaths
-from imbtui.processes import Identity
 
 
 def read(run: RunPaths, attempt: int) -> dict[str, Any] | None:
@@ -24,26 +24,30 @@ def write_running(
     *,
     attempt: int,
     launch: str,
-    launcher: Identity | None,
+    launcher: Launcher | None,
     gpus: tuple[int, ...] = (),
     slots: int = 0,
     processes: int = 1,
     memory: int | None = None,
     log: str = "log.txt",
     log_offset: int = 0,
+    executor: str = "local",
+    since: str = "",
 ) -> None:
     """Say that a launch carries this run.
 
     Args:
         attempt: the attempt that is launched.
         launch: the launch's id.
-        launcher: its process; None while it is not started yet.
+        launcher: its process or job; None while it is not started yet.
         gpus: GPUs that the launch uses.
         slots: CPU slots that the launch takes.
         processes: ranks that train the run together.
         memory: bytes that the launch may need of each of its GPUs; None: unknown.
         log: name of the file that the launcher prints to.
         log_offset: bytes of log.txt that were there before.
+        executor: where it runs: `local` or `slurm`.
+        since: when it was launched; empty: now.
     """
     document = {
         "format": folders.FORMAT,
@@ -57,7 +61,8 @@ def write_running(
         "memory": memory,
         "log": log,
         "log_offset": log_offset,
-        "at": folders.now(),
+        "executor": executor,
+        "at": since or folders.now(),
     }
     # Not worth an fsync: what it says ends with the boot.
     files.write_json(run.state, document, durable=False)

@@ -49,7 +49,15 @@ WRONG: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
     "a seed twice": (None, ("--seeds", "1,1"), ("twice",)),
     "a GPU that is not there": (None, ("--gpus", "63"), ("no GPU 63", "--cpu")),
     "a GPU that is not there, in the recipe": (GOOD + "[launch]\ngpus = [63]\n", (), ("no GPU 63",)),
-    "SLURM": (GOOD + "[launch]\nexecutor = 'slurm'\n", (), ("launch.executor", '"local"', "--here")),
+    "no executor": (GOOD + "[launch]\nexecutor = 'slum'\n", (), ("launch.executor", 'Did you mean "slurm"')),
+    "no key of SLURM's": (GOOD + "[launch.slurm]\ntim = 5\n", (), ("launch.slurm", 'Did you mean "time"')),
+    "no time limit": (GOOD + "[launch.slurm]\ntime = 'an hour'\n", (), ("launch", "hours:minutes:seconds")),
+    "an option of sbatch that is ours": (
+        GOOD + "[launch.slurm]\noptions = ['--array=0-3']\n", (), ("launch", "imbtui sets", "--array"),
+    ),
+    "what is no option of sbatch": (
+        GOOD + "[launch.slurm]\noptions = ['-p gpu']\n", (), ("launch", '"--qos=long"', "-p gpu"),
+    ),
     "GPUs that are none": (None, ("--gpus", "all"), ('"all"',)),
     "GPUs and no GPU": (None, ("--gpus", "0", "--cpu"), ("--gpus or --cpu",)),
     "code from outside": (GOOD + "[loss]\nname = 'os.path:join'\n", (), ("outside", "--allow-plugins")),
@@ -102,6 +110,17 @@ def test_run_refuses(
     assert_one_complaint(answer.err, words)
     if "data" in case:
         assert str(root) in answer.err
+    assert everything(tmp_path) == before, "nothing is created"
+
+
+def test_jobs_where_there_is_no_scheduler(
+    call: Call, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = everything(tmp_path)
+    answer = call("run", str(recipe), "--set", "launch.executor=slurm")
+    assert answer.code == 2
+    assert_one_complaint(answer.err, ("launch.executor", "no SLURM here", "sbatch", '"local"'))
     assert everything(tmp_path) == before, "nothing is created"
 
 

@@ -13,11 +13,11 @@ import pytest
 
 from imbtui import doctor, documents, files, folders, index, shapes, store, where
 from imbtui.cli.app import main
-from imbtui.launch import Order
+from imbtui.launch import Order, local
 from imbtui.launch.local import Local
 from imbtui.paths import RunPaths, RunsPaths
 from imbtui.processes import Identity
-from imbtui.worker import lock, reap
+from imbtui.worker import lock
 from imbtui.worker.tick import Options, Worker
 
 MakeRuns = Callable[..., list[RunPaths]]
@@ -108,7 +108,7 @@ def test_a_worker_lives_among_folders_that_mean_harm(
             started.extend(folder.name for folder in order.folders)
             return replace(Identity.mine(), start_ticks=1)
 
-    monkeypatch.setattr(reap, "SPAWN_PATIENCE", 0.0)
+    monkeypatch.setattr(local, "SPAWN_PATIENCE", 0.0)
     lock.ring(runs)
     work = Worker(runs, Options(executor=Nowhere(), gpus=list))
     for _ in range(4):

@@ -166,6 +166,27 @@ def test_sigterm_writes_a_checkpoint_and_a_result(make_runs: MakeRuns, start_tra
     assert torch.load(run.checkpoints / "last.pt", weights_only=True)["step"] > 0
 
 
+def test_a_scheduler_that_ends_a_launch_leaves_checkpoints_and_no_result(
+    make_runs: MakeRuns, start_trainer: StartTrainer
+) -> None:
+    """The run has no outcome: begun anew, its job goes on from there."""
+    long = ("train.epochs=100000", "train.evaluate_every=50000")
+    run, behind = *make_runs(*long), *make_runs(*long)
+    process = start_trainer(run, behind, IMBTUI_RESTART="0")
+    wait_for(lambda: run.metrics.exists() and run.metrics.stat().st_size > 0, process)
+    (rank,) = store.registered(run, 1)
+    rank.signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 1
+    assert not run.result.exists() and not store.registered(behind, 1)
+    assert torch.load(run.checkpoints / "last.pt", weights_only=True)["step"] > 0
+    again = start_trainer(run, IMBTUI_RESTART="1")
+    wait_for(lambda: store.registered(run, 1, restart=1), again)
+    run.stop.write_text("1")
+    store.registered(run, 1, restart=1)[0].signal(signal.SIGTERM)
+    assert again.wait(timeout=30) == 0
+    assert json.loads(run.result.read_text())["state"] == "stopped"
+
+
 def test_killed_at_random_moments_and_resumed_it_ends_the_same(
     make_runs: MakeRuns, start_trainer: StartTrainer
 ) -> None:

@@ -48,7 +48,9 @@ def main(arguments: list[str]) -> int:
             else:
                 train(run)
             os._exit(0)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == session.ENDED_FROM_OUTSIDE:
+            return 1
         if shared:
             return 0
     return 0
@@ -86,6 +88,9 @@ def train(run: RunPaths) -> None:
         step += 1
         if asked and "WORLD_SIZE" in os.environ and not run.stop.exists():
             return  # nobody asked for it: the launcher ends the ranks that are left after one has died
+        if asked and session.RESTART_MARK in os.environ and not session.stop_asked(run, attempt):
+            files.write_json(saved, step)
+            os._exit(session.ENDED_FROM_OUTSIDE)
         if asked:
             files.write_json(saved, step)
             finish(run, attempt, rank, "stopped", step)

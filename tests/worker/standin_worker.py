@@ -15,7 +15,7 @@ from typing import Any
 
 from imbtui import files
 from imbtui.gpus import Gpu
-from imbtui.launch import Order
+from imbtui.launch import Order, slurm, squeue
 from imbtui.launch.local import Local
 from imbtui.paths import RunsPaths
 from imbtui.worker.__main__ import main
@@ -71,6 +71,9 @@ def fail_at(first: int) -> None:
 
 
 if __name__ == "__main__":
+    slurm.JOB_MODULE = "standin_job"
+    slurm.SHOWS_WITHIN, slurm.WAIT_AFTER_REFUSAL, slurm.STOP_DELAY = 0.3, 0.5, 1.0
+    squeue.QUICKEST, squeue.SLOWEST = 0.1, 0.3
     if "STANDIN_FAIL_AT" in os.environ:
         fail_at(int(os.environ["STANDIN_FAIL_AT"]))
     if "STANDIN_DIE_AT" in os.environ:

@@ -281,7 +281,7 @@ def _line(row: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
     from imbtui.queue import NO_WORKER
 
     # A key does what the command line would have to be told.
-    why = line["why"] if line["why"] != NO_WORKER else "no worker runs: R starts it"
+    why = line["why"].replace(NO_WORKER, "no worker runs: R starts it")
     return {**row, "gpus": line["gpus"], "position": line["position"], "why": why}
 
 
