@@ -61,6 +61,7 @@ class Supervisor:
 
     def run(self) -> int:
         """Train; return 0 when the launch ended by itself and well."""
+        end(self._order.launch)  # without cgroups, ranks of an earlier start may live on here
         port = free_port() if self._order.processes > 1 else None
         launcher = subprocess.Popen(command(self._order, port=port), env=self._env, stdin=subprocess.DEVNULL)
         gone_since: float | None = None
@@ -78,10 +79,9 @@ class Supervisor:
                         break
                 if time.monotonic() - looked > LOOK_FOR_OTHERS:
                     looked = time.monotonic()
-                    if not self._taken_over():
-                        continue
-                    print("imbtui: SLURM has begun this job anew elsewhere", flush=True)
-                    break
+                    if self._taken_over():
+                        print("imbtui: SLURM has begun this job anew elsewhere", flush=True)
+                        break
                 time.sleep(EVERY)
         finally:
             end(self._order.launch)
@@ -131,13 +131,13 @@ def _has_result(run: _Run) -> bool:
     return result.get("attempt") == run.attempt
 
 
-def order_of(file: Path) -> tuple[Order, bool] | None:
-    """Return what a job's order file says, and whether it is for GPUs; None when it is gone."""
+def order_of(file: Path) -> Order | None:
+    """Return what a job's order file says; None when it is gone. GPUs count from 0: SLURM chooses which."""
     document = files.read_json(file)
     if not isinstance(document, dict):
         return None
     runs, processes = RunsPaths(file.parent.parent), document["processes"]
-    order = Order(
+    return Order(
         launch=document["launch"],
         folders=tuple(runs.run(run_id).root for run_id, _ in document["runs"]),
         attempts=tuple(attempt for _, attempt in document["runs"]),
@@ -149,7 +149,6 @@ def order_of(file: Path) -> tuple[Order, bool] | None:
         module=document["module"],
         grace=document["grace"],
     )
-    return order, document["gpu"]
 
 
 def _cores() -> int:
@@ -161,14 +160,13 @@ def _cores() -> int:
 
 def main(arguments: list[str]) -> int:
     """Train what the order file says; return the job's exit code."""
-    found = order_of(Path(arguments[0]))
-    if found is None:
+    order = order_of(Path(arguments[0]))
+    if order is None:
         print("imbtui: nobody waits for this job any more")
         return 0
-    order, gpu = found
     restart = int(os.environ.get("SLURM_RESTART_COUNT") or 0)
     env = environment(order) | {RESTART_MARK: str(restart)}
-    if gpu and "CUDA_VISIBLE_DEVICES" in os.environ:
+    if order.gpus and "CUDA_VISIBLE_DEVICES" in os.environ:
         env["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]  # those that SLURM chose
     supervisor = Supervisor(order, restart, env)
     signal(SIGTERM, supervisor.leave)

@@ -58,7 +58,6 @@ class Slurm:
         self._cancelled: dict[str, float] = {}
         self._not_before = float("-inf")
         self._refusal = ""
-        self._gpus: dict[str | None, tuple[float, bool]] = {}
 
     # For the worker alone
 
@@ -96,7 +95,7 @@ class Slurm:
         self._ordered[order.launch] = time.monotonic()
         os.close(os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, files.PRIVATE_FILE))
         try:
-            gpu = self._takes_gpus(order.request)
+            gpu = takes_gpus(order.request)
             files.write_json(runs.launch_order(order.launch), _document(order, gpu), durable=False)
             command = ["sbatch", "--parsable", f"--output={_pattern(order.log)}", *arguments(order, gpu=gpu)]
             done = _run([*command, f"--job-name={name}"], script(runs, order.launch))
@@ -180,19 +179,6 @@ class Slurm:
         self._refusal, self._not_before = why, time.monotonic() + WAIT_AFTER_REFUSAL
         self._jobs.hurry()
 
-    def _takes_gpus(self, request: Request) -> bool:
-        """Whether a job is to have GPUs; where the recipe leaves it open, if its partition has any."""
-        if request.gpus is not None:
-            return request.gpus
-        if any(option.startswith(("--gres", "--gpus")) for option in request.options):
-            return True
-        partition = request.partition or os.environ.get("SBATCH_PARTITION")
-        learned, has = self._gpus.get(partition, (float("-inf"), False))
-        if time.monotonic() - learned > NODES_KNOWN_FOR:
-            has = has_gpus(partition)
-            self._gpus[partition] = (time.monotonic(), has)
-        return has
-
 
 class _Unanswered(Exception):
     """A command of SLURM's could not be run."""
@@ -233,9 +219,21 @@ def arguments(order: Order, *, gpu: bool) -> list[str]:
     ):
         if value is not None:
             line.append(f"--{name}={value}")
-    if gpu and not any(option.startswith(("--gres", "--gpus")) for option in request.options):
+    if gpu and not _says_which_gpus(request):
         line.append(f"--gres=gpu:{order.processes}")
     return [*line, *request.options]
+
+
+def takes_gpus(request: Request) -> bool:
+    """Return whether a job is to have GPUs; where the recipe leaves it open, if its partition has any."""
+    if request.gpus is not None:
+        return request.gpus
+    partition = request.partition or os.environ.get("SBATCH_PARTITION")
+    return _says_which_gpus(request) or _has_gpus(partition, int(time.monotonic() / NODES_KNOWN_FOR))
+
+
+def _says_which_gpus(request: Request) -> bool:
+    return any(option.startswith(("--gres", "--gpus")) for option in request.options)
 
 
 def script(runs: RunsPaths, launch: str) -> bytes:
@@ -263,15 +261,16 @@ def _document(order: Order, gpu: bool) -> dict[str, Any]:
     }
 
 
-def has_gpus(partition: str | None) -> bool:
-    """Whether a partition has nodes with GPUs; None: the one that jobs get which name none."""
+@functools.lru_cache(maxsize=64)
+def _has_gpus(partition: str | None, moment: int) -> bool:
+    """Whether a partition (None: the one of jobs that name none) has GPUs; asked once a moment."""
     command = ["sinfo", "--noheader", "--format=%P|%G", *([f"--partition={partition}"] if partition else [])]
     done = _run(command)
     if done.returncode:
         raise _Unanswered(complaint(done.stderr))
     lines = [line.partition("|") for line in done.stdout.decode("utf-8", "replace").splitlines()]
     chosen = [line for line in lines if partition or line[0].strip().endswith("*")] or lines
-    return any(line[2].strip().startswith("gpu") or ",gpu" in line[2] for line in chosen)
+    return any(gres.strip().startswith("gpu") for line in chosen for gres in line[2].split(","))
 
 
 def cancel(job: Job) -> str:
@@ -315,7 +314,7 @@ def _objection(request: Request, processes: int, threads: int, moment: int) -> s
     """Return why SLURM would refuse a job; asked once a moment, since forms check at every key."""
     order = Order("", (), Path(os.devnull), processes=processes, threads=threads, request=request)
     try:
-        gpu = Slurm()._takes_gpus(request)
+        gpu = takes_gpus(request)
         done = _run(["sbatch", "--test-only", *arguments(order, gpu=gpu)], b"#!/bin/sh\ntrue\n")
     except _Unanswered:
         return ""

@@ -23,8 +23,11 @@ _FIELDS = (("JobID", 32), ("State", 24), ("RestartCnt", 8), ("Reason", 64), ("No
 _QUESTION = (
     "squeue", "--noheader", "--states=all", "--Format", ",".join(f"{n}:{width}" for n, width in _FIELDS),
 )  # fmt: skip
-# Settings of the user's that would hide jobs from us, or turn one job into several.
-_FILTERS = ("SQUEUE_", "SCANCEL_", "SLURM_CLUSTERS", "SBATCH_CLUSTERS", "SBATCH_ARRAY_INX", "SBATCH_WAIT")
+# Settings of the user's that would hide jobs, turn one into several, or send what it says elsewhere.
+_FILTERS = (
+    "SQUEUE_", "SCANCEL_", "SLURM_CLUSTERS",
+    "SBATCH_ARRAY_INX", "SBATCH_CLUSTERS", "SBATCH_ERROR", "SBATCH_WAIT",
+)  # fmt: skip
 
 
 def environment() -> dict[str, str]:

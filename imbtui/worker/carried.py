@@ -144,9 +144,14 @@ class Launch:
     shortened: bool = False
 
     @property
+    def job(self) -> Job | None:
+        """The scheduler's job that carries it; None: none does, or none is known yet."""
+        return self.launcher if isinstance(self.launcher, Job) else None
+
+    @property
     def restarts(self) -> int:
         """How often a scheduler has put it back into its queue."""
-        return self.launcher.restarts if isinstance(self.launcher, Job) else 0
+        return self.job.restarts if self.job is not None else 0
 
     @property
     def owns_log(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from imbtui import files, folders, processes, store
-from imbtui.jobs import GONE, Job
+from imbtui.jobs import GONE
 from imbtui.launch import Executor
 from imbtui.paths import RunsPaths
 from imbtui.worker import reasons, states
@@ -82,7 +82,7 @@ class Reaper:
             if launch.restarts > run.restarts:
                 run.begin_again(launch.restarts)
             self._changed(run.id)
-        if isinstance(launch.launcher, Job) and not launch.launcher.over:
+        if launch.job is not None and not launch.job.over:
             launch.record()
 
     def _look_at(self, launch: Launch, run: Carried, *, gone: bool) -> None:
@@ -124,11 +124,11 @@ class Reaper:
         if run.stop_asked():
             told = f"it did not stop within {run.wish.grace:g} s and was killed"
             # A job's own process does that on its node, and tells nobody.
-            killed = run.told and (run.deadline is None or isinstance(launch.launcher, Job))
+            killed = run.told and (run.deadline is None or launch.job is not None)
             self._end(run, "stopped", told if killed else "")
             return
         run.reason = run.reason or self._explain(launch, run)
-        meant = isinstance(launch.launcher, Job) and launch.launcher.cancelled
+        meant = launch.job is not None and launch.job.cancelled
         if self._was_taken_along(launch, run):
             self._again(run)
         elif meant or not self._retry(run, run.reason):
@@ -136,7 +136,7 @@ class Reaper:
 
     def _was_taken_along(self, launch: Launch, run: Carried) -> bool:
         """Whether its process was killed for the sake of another run in it, here or on a job's node."""
-        if run.taken_along or not isinstance(launch.launcher, Job):
+        if run.taken_along or launch.job is None:
             return run.taken_along
         ranks = set(run.ranks())
         stubborn = (one for one in launch.runs if one is not run and one.told and one.result() is None)
@@ -144,8 +144,8 @@ class Reaper:
 
     def _explain(self, launch: Launch, run: Carried) -> str:
         logs = (run.paths.log, launch.log)
-        job = launch.launcher
-        if isinstance(job, Job):
+        job = launch.job
+        if job is not None:
             if job.end and job.state != GONE:
                 return job.end
             reason = reasons.explain(*logs, since=run.log_offset)
@@ -176,8 +176,8 @@ class Reaper:
     def _put_back(self, launch: Launch) -> None:
         """Queue the runs again that a launch carried and never began."""
         began_none = not any(run.begun for run in launch.runs)
+        job = launch.job
         for run in launch.open():
-            job = launch.launcher if isinstance(launch.launcher, Job) else None
             if job is not None:
                 files.look_again(run.paths.root)
             if (result := run.result()) is not None:
@@ -203,12 +203,13 @@ class Reaper:
         reason = reasons.explain_launch(launch.log, since=run.log_offset if launch.owns_log else 0)
         if not launch.owns_log:
             _append(run, reasons.last_lines(launch.log))
-        job = launch.launcher
-        if not isinstance(job, Job):
+        job = launch.job
+        if job is None:
             return reason
         if job.end or reason != reasons.GONE:
             return job.end or reason
-        return f"its SLURM job {job.id} ended before it began; can {job.nodes or 'the node'} see this folder?"
+        node = files.printable(job.nodes) or "its node"
+        return f"its SLURM job {job.id} ended before it began; can {node} see this folder?"
 
     def _is_hopeless(self, run: Carried) -> bool:
         """Count one more launch that ended before it began a run; return whether that was one too many."""

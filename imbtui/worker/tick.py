@@ -29,9 +29,7 @@ from imbtui.worker.reap import Reaper
 from imbtui.worker.rebalance import WORTH, to_take_back
 
 LEFT_BEHIND = 3600.0  # seconds after which no writer can still be busy with a temporary file
-SUBMITTED_AT_ONCE = (
-    10  # jobs given to a scheduler in one tick: each takes a moment in which nothing else is done
-)
+SUBMITTED_AT_ONCE = 10  # jobs given to a scheduler in one tick: nothing else is done meanwhile
 AFTER_REBOOT = "the machine was restarted while runs were waiting"
 
 

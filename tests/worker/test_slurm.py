@@ -219,6 +219,22 @@ def test_a_job_that_is_put_back_goes_on_from_the_checkpoint(box: Box, cluster: F
     assert box.starts(first) == ["start 1 0"] and cluster.jobs() == ["1"]
 
 
+def test_ranks_that_survive_the_end_of_their_job_do_not_train_beside_its_next_start(
+    box: Box, cluster: FakeSlurm
+) -> None:
+    run = submit(box, steps=10_000)
+    begun(box, run)
+    box.kill_worker()
+    (survivor,) = store.registered(run, 1)
+    cluster.set("1", state="PENDING", restarts=1)
+    cluster.kill("1", SIGKILL)
+    assert survivor.alive(), "it leads a session of its own"
+    cluster.start("1")
+    box.wait(lambda: store.registered(run, 1, restart=1))
+    assert not survivor.alive()
+    cluster.kill("1", SIGTERM)
+
+
 @pytest.mark.slow
 def test_a_node_that_fails_crashes_the_run_unless_slurm_begins_it_anew(box: Box, cluster: FakeSlurm) -> None:
     run = submit(box, steps=10_000)
@@ -414,7 +430,7 @@ def test_what_a_job_asks_for(cluster: FakeSlurm) -> None:
         "--partition=a,b", "--account=lab", "--time=1-12", "--cpus-per-task=4", "--mem=1536M",
         "--qos=long", "--gres=gpu:a100:1",
     ]  # fmt: skip
-    takes = slurm.Slurm()._takes_gpus
+    takes = slurm.takes_gpus
     assert not takes(Request()) and takes(Request(partition="gpu"))
     assert takes(Request.of({}, [0, 1])) and not takes(Request.of({"partition": "gpu"}, "cpu"))
     assert takes(Request(options=("--gpus-per-node=1",)))
