@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from imbtui import files, processes
-from imbtui.errors import UserError
+from imbtui.errors import UserError, did_you_mean
 from imbtui.jobs import GONE, Job
 from imbtui.launch import LAUNCH_MARK, Order, Refused, Request
 from imbtui.launch.local import end as end_here
@@ -305,8 +305,16 @@ def check(order: Order, *, where: str) -> None:
         UserError: there is no SLURM, or it would not.
     """
     require()
-    if why := _objection(order.request, order.processes, order.threads, int(time.monotonic() / OBJECTS_FOR)):
-        raise UserError(f"SLURM would refuse such a job: {why}", where=where)
+    moment = int(time.monotonic() / OBJECTS_FOR)
+    why = _objection(order.request, order.processes, order.threads, moment)
+    if not why:
+        return
+    known = _partitions(moment)
+    for name in (order.request.partition or "").split(","):
+        if name and known and name not in known:
+            hint = did_you_mean(name, list(known))
+            raise UserError(f'SLURM has no partition "{name}"', where=f"{where}.partition", hint=hint)
+    raise UserError(f"SLURM would refuse such a job: {why}", where=where)
 
 
 @functools.lru_cache(maxsize=64)
@@ -320,6 +328,16 @@ def _objection(request: Request, processes: int, threads: int, moment: int) -> s
         return ""
     refused = done.returncode and not _FOR_NOW.search(done.stderr.decode("utf-8", "replace"))
     return complaint(done.stderr) if refused else ""
+
+
+@functools.lru_cache(maxsize=1)
+def _partitions(moment: int) -> tuple[str, ...]:
+    """Return the names of SLURM's partitions; none when it does not answer."""
+    try:
+        done = _run(["sinfo", "--noheader", "--format=%R"])
+    except _Unanswered:
+        return ()
+    return tuple(dict.fromkeys(done.stdout.decode("utf-8", "replace").split()))
 
 
 def examine() -> tuple[str, set[str]]:

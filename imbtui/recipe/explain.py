@@ -43,10 +43,22 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> UserE
         key = str(location[-1])
         place = _place(model, where, location[:-1])
         return UserError(f'unknown key "{key}"', where=place, hint=did_you_mean(key, known))
-    key = str(location[0]) if location else ""
-    about = [e for e in errors if e["loc"][:1] == location[:1]]
-    place = _place(model, where, location[:1] if key else ())
-    return UserError(_requirement(about), where=place, hint=_suggestion(about))
+    named = _keys(model, location)
+    if first["type"] == "missing":
+        named = named[:1]
+    about = [e for e in errors if e["loc"][: len(named)] == named]
+    return UserError(_requirement(about), where=_place(model, where, named), hint=_suggestion(about))
+
+
+def _keys(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return how far a location names keys: below them pydantic counts items and names branches of unions."""
+    within: type[BaseModel] | None = model
+    for depth, part in enumerate(location):
+        field = within.model_fields.get(str(part)) if within is not None else None
+        if field is None:
+            return location[: max(1, depth)]
+        within = _model_in(field.annotation)
+    return location
 
 
 def _requirement(errors: Sequence[Any]) -> str:

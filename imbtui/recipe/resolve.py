@@ -261,6 +261,8 @@ def warnings(recipe: schema.Recipe) -> list[str]:
     found = []
     if train.fuse and (why := hindrance(recipe)):
         found.append(f"train.fuse = true has no effect: {why}")
+    if recipe.launch.slurm is not None and recipe.launch.executor != "slurm":
+        found.append(f'[launch.slurm] has no effect: launch.executor is "{recipe.launch.executor}"')
     for key, when in points:
         late = isinstance(when, int) and train.epochs is not None and when > train.epochs
         late |= (

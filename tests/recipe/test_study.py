@@ -182,6 +182,13 @@ def test_fusing_what_can_never_be_fused_is_warned_about(recipe_file: Path, setti
     assert warning.startswith("train.fuse = true has no effect: ") and says in warning
 
 
+def test_what_is_asked_of_slurm_is_warned_about_where_nobody_asks_it(recipe_file: Path) -> None:
+    asked = "launch.slurm.partition=gpu"
+    (warning,) = load(recipe_file, asked).warnings
+    assert warning == '[launch.slurm] has no effect: launch.executor is "local"'
+    assert not load(recipe_file, asked, "launch.executor=slurm").warnings
+
+
 def test_points_in_time_beyond_the_end_are_warned_about(recipe_file: Path) -> None:
     assert not load(recipe_file).warnings
     late = load(recipe_file, "methods.class_weights.start_epoch=5", "schedule.milestones=[1,9]")

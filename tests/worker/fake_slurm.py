@@ -74,7 +74,10 @@ echo CANCELLED > "$number/state"
 exit 0
 """
 _SINFO = """
-cat nodes
+case $* in
+    *%R*) sed 's/[*|].*//' nodes ;;
+    *) cat nodes ;;
+esac
 """
 
 

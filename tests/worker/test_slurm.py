@@ -436,6 +436,23 @@ def test_what_a_job_asks_for(cluster: FakeSlurm) -> None:
     assert takes(Request(options=("--gpus-per-node=1",)))
 
 
+def test_slurm_is_asked_before_anything_is_submitted(cluster: FakeSlurm) -> None:
+    def check(**asked: Any) -> None:
+        slurm.check(Order("", (), Path(os.devnull), request=Request(**asked)), where="a.toml, launch.slurm")
+
+    check(partition="gpu")
+    with pytest.raises(UserError) as caught:
+        check(partition="nowhere")
+    assert str(caught.value).startswith('a.toml, launch.slurm.partition: SLURM has no partition "nowhere".')
+    assert caught.value.hint == "Known: gpu, low."
+    (cluster.root / "refusal").write_text("sbatch: error: Batch job submission failed: Invalid account\n")
+    with pytest.raises(UserError, match="SLURM would refuse such a job: Invalid account"):
+        check(partition="gpu", account="lab")
+    (cluster.root / "refusal").write_text("sbatch: error: Socket timed out on send/recv operation\n")
+    check(partition="gpu", account="lab2")
+    assert cluster.jobs() == []
+
+
 def test_a_script_and_a_log_of_any_name(tmp_path: Path) -> None:
     runs = store.RunsPaths(Path("/runs of 'mine'\udcff"))
     last = slurm.script(runs, "ab12").splitlines()[-1]
