@@ -140,7 +140,7 @@ def _unseen(run: store.RunView, worker_lives: bool) -> str:
     """Return that nobody follows a run's job, since no process of it shows here; empty when somebody does."""
     if run.job is None or worker_lives:
         return ""
-    return f"last heard of {run.job.says}; {NO_WORKER}"
+    return f"{NO_WORKER}; last heard: {run.job.says}"
 
 
 def _default_reason(chosen: Settings, worker_lives: bool) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imbtui import queue
+from imbtui.jobs import Job
 from imbtui.paths import RunsPaths
 from imbtui.tui import actions
 from imbtui.tui.dialogs.confirm import Confirm
@@ -16,6 +17,7 @@ from imbtui.tui.screens.queue import Queue
 from imbtui.tui.screens.run import Run
 from imbtui.tui.screens.runs import Runs
 from imbtui.tui.widgets.queue_table import QueueTable
+from imbtui.worker import states
 
 GIB = 1 << 30
 SIZES = [(80, 24), (200, 50)]
@@ -69,6 +71,22 @@ async def test_a_run_under_way_has_no_turn(waiting: RunsPaths, opened: Any, wait
         await pilot.press("J")
         assert turns(table) == ["a", "b", "c", "d"]
         assert any("Only a run that waits" in n.message for n in app._notifications)
+
+
+async def test_a_run_that_waits_in_slurm_has_no_turn_here(
+    waiting: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    first = next(row["id"] for row in queue.view(waiting) if row["position"] == 1)
+    job = Job("7", f"{first}@ab", reason="Priority")
+    states.write_running(waiting.run(first), attempt=1, launch="ab", launcher=job, executor="slurm")
+    async with opened(waiting) as (app, pilot):
+        table = await open_queue(app, pilot, wait)
+        assert turns(table) == ["b", "c", "d"] and table.rows[1]["id"] == first
+        await wait(pilot, lambda: shown(pilot).count("no worker runs: R starts it") == 4)
+        assert table.rows[1]["why"].endswith("; last heard: waiting in SLURM: Priority")
+        await pilot.press("down", "J")
+        assert turns(table) == ["b", "c", "d"]
+        assert any("SLURM has this run" in n.message for n in app._notifications)
 
 
 async def test_p_pauses_the_queue_and_lets_it_go_on(

@@ -309,12 +309,12 @@ def test_workers_come_and_go_and_jobs_stay(box: Box, cluster: FakeSlurm) -> None
     box.wait(lambda: box.reason(run) == "waiting in SLURM: Priority")
     box.kill_worker()
     (line,) = queue.view(box.runs)
-    assert line["why"] == "last heard of waiting in SLURM: Priority; no worker runs: `imbtui worker start`"
+    assert line["why"] == "no worker runs: `imbtui worker start`; last heard: waiting in SLURM: Priority"
     cluster.start("1")
     worker.ensure(box.runs)
     box.wait(lambda: box.state(run) == "running")
     box.kill_worker()
-    assert "last heard of on node1" in queue.view(box.runs)[0]["why"]
+    assert "last heard: on node1" in queue.view(box.runs)[0]["why"]
     box.wait(lambda: box.state(run) == "finished")
     box.wait(lambda: cluster.state("1") == "COMPLETED")
     (cluster.root / "hold").unlink()

@@ -83,7 +83,11 @@ class QueueTable(RunLines):
         row = self.row
         waiting = [one["id"] for one in self.rows if one.get("position")]
         if row is None or row["id"] not in waiting:
-            self.notify("Only a run that waits has a turn.", severity="warning")
+            if row is not None and row["state"] == "queued":
+                why = "SLURM has this run, and an order of its own."
+            else:
+                why = "Only a run that waits has a turn."
+            self.notify(why, severity="warning")
             return
         place = waiting.index(row["id"])
         to = place + by
