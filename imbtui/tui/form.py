@@ -275,19 +275,21 @@ class Form:
         ]
         for table, model in _TABLES.items():
             fields += self._schema(table, model, table, but=("gpus", "slurm"))
-        fields.append(
-            Field(
-                RERUN,
-                "rerun",
-                "false",
-                self._now(RERUN, "false"),
-                choices=_FLAG,
-                about="train also what has finished before",
-                section="launch",
-            )
-        )
+            if table == "launch":
+                fields.append(self._rerun())
         main = {NOISE_KIND, *(knob.key for knob in KNOBS)}
         return [field for field in fields if field.key not in main]
+
+    def _rerun(self) -> Field:
+        return Field(
+            RERUN,
+            "rerun",
+            "false",
+            self._now(RERUN, "false"),
+            choices=_FLAG,
+            about="train also what has finished before",
+            section="launch",
+        )
 
     def _plugin(self, table: str, arms: Mapping[str, Tables]) -> list[Field]:
         """Return the fields of a table that is one plug-in; its options only where all arms agree."""
