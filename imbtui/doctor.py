@@ -26,6 +26,7 @@ from imbtui import (
     queue,
     store,
     submit,
+    text,
     worker,
 )
 from imbtui.errors import UserError
@@ -340,10 +341,15 @@ def _worker(runs: RunsPaths) -> Check:
     waiting = [row for row in index.query(runs) if row["state"] == "queued" and not row.get("here")]
     chosen = queue.settings(runs)
     if chosen.paused:
-        says = f"{queue.paused_phrase(chosen)}, {len(waiting)} runs wait"
+        says = f"{queue.paused_phrase(chosen)}, waiting: {text.plural(len(waiting), 'run')}"
         return Check("worker", not waiting, says, "imbtui queue resume" if waiting else "")
     if waiting:
-        return Check("worker", False, f"{len(waiting)} runs wait and no worker runs", "imbtui worker start")
+        return Check(
+            "worker",
+            False,
+            f"no worker runs; waiting: {text.plural(len(waiting), 'run')}",
+            "imbtui worker start",
+        )
     return Check("worker", True, "none is needed: nothing waits")
 
 
@@ -378,10 +384,10 @@ def _slurm(runs: RunsPaths) -> Check:
         return Check("slurm", not mine, f"it does not answer: {trouble}", "Ask its keepers." if mine else "")
     jobs = [view for view in mine if view.job is not None]
     if jobs and not worker.held(runs):
-        said = f"nobody follows the jobs of {len(jobs)} runs"
+        said = f"no worker follows the jobs of {text.plural(len(jobs), 'run')}"
         return Check("slurm", False, said, "imbtui worker start")
     kind = file_system(_nearest(runs.root))
-    says = f"it answers, {len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+    says = f"it answers, {text.plural(len(nodes), 'node')}"
     if kind.startswith(_NETWORK) or nodes <= {paths.host(), paths.host().partition(".")[0]}:
         return Check("slurm", True, says)
     says += f"; the runs folder is on {kind}, which they may not see"
