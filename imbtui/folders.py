@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imbtui import files, store
+from imbtui import files, shapes, store
 from imbtui.errors import UserError
 from imbtui.knobs import main_knobs
 from imbtui.paths import RunPaths, RunsPaths, data_root, host
@@ -160,7 +160,7 @@ def record_study(runs: RunsPaths, study: Study) -> None:
     record = {"format": FORMAT, "recorded": now(), **study.record()}
     with files.locked(runs.studies_lock):
         before = files.read_json(path)
-        if isinstance(before, dict):
+        if isinstance(before, dict) and shapes.damaged(before, shapes.STUDY) is None:
             have = {member["digest"] for member in record["members"]}
             record["members"] = [m for m in before.get("members", []) if m["digest"] not in have] + record[
                 "members"

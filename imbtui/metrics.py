@@ -367,4 +367,7 @@ def _scalar(value: Any, name: str) -> float:
 
 
 def _number(value: Any, otherwise: float) -> float:
-    return float(value) if isinstance(value, int | float) else otherwise
+    if isinstance(value, float):
+        return value
+    # A larger one than any count is nothing that a run measured, and may be too large for a float.
+    return float(value) if isinstance(value, int) and abs(value) < shapes.LARGEST else otherwise

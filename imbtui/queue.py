@@ -17,6 +17,7 @@ from imbtui.paths import RunsPaths, host
 from imbtui.worker import lock
 
 NO_WORKER = "no worker runs: `imbtui worker start`"
+IN_A_TERMINAL = "starts in the terminal that asked for it"
 MEMORY_PER_SLOT = 1536 << 20  # a launcher and a trainer that have imported torch, with a small run's data
 
 
@@ -125,11 +126,11 @@ def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str,
     ]
     position = 0
     for run in sorted(waiting, key=lambda run: run.job is None):
-        why = reasons.get(run.id) or run.reason or _default_reason(chosen, worker_lives)
+        why = reasons.get(run.id) or run.reason or default_reason(chosen, worker_lives)
         why = _unseen(run, worker_lives) or why
         position += run.job is None
         if run.here:
-            why = "starts in the terminal that asked for it"
+            why = IN_A_TERMINAL
         gpus = list(run.gpus)
         turn = position if run.job is None else None
         rows.append({"id": run.id, "state": run.state, "why": why, "gpus": gpus, "position": turn})
@@ -140,10 +141,16 @@ def _unseen(run: store.RunView, worker_lives: bool) -> str:
     """Return that nobody follows a run's job, since no process of it shows here; empty when somebody does."""
     if run.job is None or worker_lives:
         return ""
-    return f"{NO_WORKER}; last heard: {run.job.says}"
+    return last_heard(run.job.says)
 
 
-def _default_reason(chosen: Settings, worker_lives: bool) -> str:
+def last_heard(says: str) -> str:
+    """Return what there is to say of a job that nobody follows."""
+    return f"{NO_WORKER}; last heard: {says}"
+
+
+def default_reason(chosen: Settings, worker_lives: bool) -> str:
+    """Return what holds a queued run of which neither the worker nor its folder says anything."""
     if chosen.paused:
         return paused_phrase(chosen)
     return "just submitted" if worker_lives else NO_WORKER

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 Shape = Callable[[Any], bool]
@@ -101,6 +101,13 @@ def request(value: Any) -> bool:
     return value is None or (
         isinstance(value, Mapping)
         and all(argument(v) or amount(v) or list_of(argument)(v) for v in value.values())
+    )
+
+
+def table_of(shapes: Mapping[str, Shape], *, needs: Collection[str] = ()) -> Shape:
+    """A table with certain keys, whose known ones are all of their kinds."""
+    return lambda value: (
+        isinstance(value, Mapping) and all(key in value for key in needs) and damaged(value, shapes) is None
     )
 
 
@@ -207,6 +214,35 @@ RECIPE: Mapping[str, Shape] = {
     "train": mapping,
     "probes": list_of(plugin),
     "launch": mapping,
+}
+_MEMBER: Mapping[str, Shape] = {"arm": optional(text), "point": mapping, "seed": count, "digest": text}
+_REPORTED: Mapping[str, Shape] = {
+    "where": mapping,
+    "metric": text,
+    "value": number,
+    "source": text,
+    "confidence": text,
+    "says": text,
+    "headline": flag,
+}
+# What was recorded of a study that was submitted.
+STUDY: Mapping[str, Shape] = {
+    "recorded": text,
+    "study": text,
+    "variant": text,
+    "source": text,
+    "overrides": list_of(text),
+    "title": text,
+    "paper": optional(text),
+    "seeds": list_of(count),
+    "arms": list_of(text),
+    "grid": mapping,
+    "claims": list_of(mapping),
+    "reported": list_of(
+        table_of(_REPORTED, needs=("where", "metric", "value", "source", "confidence")),
+    ),
+    "metrics": list_of(text),
+    "members": list_of(table_of(_MEMBER, needs=("seed", "digest"))),
 }
 # What every row of metrics.jsonl says of its place.
 ROW: Mapping[str, Shape] = {"stage": text, "step": count, "epoch": amount, "time": amount}

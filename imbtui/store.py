@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from imbtui.processes import Identity
 
 ACTIVE = ("queued", "running")
 ENDS = ("finished", "stopped", "failed")  # what a trainer can say of itself
+SLURM = "SLURM"  # as a device: which one is SLURM's to say
 _SEEDS = re.compile(r"^seeds = \[(\d{1,10})\]\n", re.MULTILINE)
 
 
@@ -134,7 +135,7 @@ class RunView:
         if not self.started:
             return ""
         if self.job is not None:
-            return "SLURM"
+            return SLURM
         return f"GPU {','.join(map(str, self.gpus))}" if self.gpus else "CPU"
 
     @property
@@ -228,12 +229,25 @@ def _tables(text: str) -> dict[str, Any]:
         return {}
 
 
-def studies(runs: RunsPaths) -> list[dict[str, Any]]:
-    """Return the records of all studies that were submitted here, oldest first."""
-    if not runs.studies.is_dir():
-        return []
-    records = (files.read_json(path) for path in runs.studies.glob("*.json"))
-    return sorted((r for r in records if isinstance(r, dict)), key=lambda r: r.get("recorded", ""))
+def studies(runs: RunsPaths, *, warn: Callable[[str], None] = lambda sentence: None) -> list[dict[str, Any]]:
+    """Return the records of all studies that were submitted here, oldest first.
+
+    A damaged one is left out: a verdict over the part that can be read would be one on another study.
+
+    Args:
+        warn: takes a sentence about each that is damaged.
+    """
+    records = []
+    for path in sorted(runs.studies.glob("*.json")):
+        record = files.read_json(path)
+        key = shapes.damaged(record, shapes.STUDY) if isinstance(record, dict) else ""
+        if isinstance(record, dict) and key is None:
+            records.append(record)
+        else:
+            what = f"holds no usable {key}" if key else "cannot be read"
+            name = files.printable(f"{path.parent.name}/{path.name}")
+            warn(f"{name} {what}: that study is left out until it is run again, which reuses its runs")
+    return sorted(records, key=lambda record: record.get("recorded", ""))
 
 
 def list_ids(runs: RunsPaths) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imbtui.cli import output
 from imbtui.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def find(runs: RunsPaths, reference: str) -> list[Record]:
     from imbtui.recipe import known, load_study, name_of
     from imbtui.report.studies import named
 
-    records: list[Record] = [*store.studies(runs)]
+    records: list[Record] = [*store.studies(runs, warn=output.say)]
     found = [r for r in records if reference in (r.get("study"), r.get("paper"), named(r))]
     if found:
         return found

@@ -43,7 +43,7 @@ def command(
     if study is not None and every:
         raise UserError("name a study or give --all and not both", where="--all")
     paths = options.runs_paths(runs)
-    records = store.studies(paths) if study is None else studies.find(paths, study)
+    records = store.studies(paths, warn=output.say) if study is None else studies.find(paths, study)
     views = views_of(paths, records, warn=output.say)
     judged = [judge_study(record, views) for record in records]
     with output.reader_may_leave():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from imbtui.errors import UserError, did_you_mean
@@ -46,6 +47,12 @@ def find(reference: str) -> Path:
         candidate = root / f"{name}.toml"
         if candidate.is_file() and root.resolve() in candidate.resolve().parents:
             return candidate
+    there = known().get(name)
+    if there is not None and there.is_file():
+        return there  # a link to a file that lies elsewhere
+    if there is not None:
+        what = "this is a folder, not a recipe" if there.is_dir() else "this is a link that leads nowhere"
+        raise UserError(what, where=str(there))
     hint = did_you_mean(name.removeprefix("recipes/"), list(known()))
     if not hint.startswith("Did"):
         hint = "`imbtui recipes` lists them."
@@ -54,7 +61,7 @@ def find(reference: str) -> Path:
 
 def name_of(path: Path) -> str:
     """Return the name a recipe's runs are grouped under: `cao2019/quick`, or the file's own stem."""
-    resolved = path.resolve()
+    resolved = Path(os.path.realpath(path))  # unlike resolve(), it takes a link that leads to itself
     for root in roots():
         folder = root.resolve()
         if folder in resolved.parents:

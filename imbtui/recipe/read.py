@@ -20,7 +20,7 @@ def read_resolved(path: Path) -> Recipe:
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot be read: {error}", where=path.name) from None
     seeds = tables.get("seeds")
     if not isinstance(seeds, list) or len(seeds) != 1:

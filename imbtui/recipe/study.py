@@ -145,6 +145,8 @@ def parse_study(
         raw = tomllib.loads(source)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"not valid TOML: {_lower(str(error))}", where=where) from None
+    except RecursionError:
+        raise UserError("not a recipe: brackets within brackets without end", where=where) from None
     document = check(Document, raw, where)
     tables = {key: value for key, value in raw.items() if key not in overrides.STUDY_KEYS}
     tables.setdefault("loss", {"name": "cross_entropy"})

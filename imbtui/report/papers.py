@@ -201,7 +201,7 @@ def each_paper(
     recipes = known()
     slugs = {paper.slug for paper in papers}
     by_study: dict[str, list[Record]] = {}
-    for record in store.studies(runs):
+    for record in store.studies(runs, warn=warn):
         name = str(record.get("study", ""))
         if record.get("paper") in slugs or name.partition("/")[0] in slugs:
             by_study.setdefault(name, []).append(record)
@@ -215,13 +215,14 @@ def each_paper(
             ours = submitted.get(name)
             try:
                 planned = ours or load_study(name).record()
+                members = members_of(planned, views)
+                found = _numbers(name, planned, members)
             except UserError as error:
                 studies.append(StudyReport(name, trouble=str(error)))
                 warn(f"{name}: {error}")
                 continue
-            members = members_of(planned, views)
             studies.append(_study(name, planned, members, ours is not None, views))
-            numbers += _numbers(name, planned, members)
+            numbers += found
         yield PaperReport(paper, tuple(names), tuple(studies), tuple(numbers))
 
 

@@ -139,6 +139,7 @@ class ImbtuiApp(App[None]):
         self.theme = self.view.theme if self.view.theme in self.available_themes else DARK.name
         self._early: deque[events.Key] = deque()
         self._written = Written()
+        self._warned: set[str] = set()
         self.ascii = ascii.wanted()
         if self.ascii:
             self._filters.append(ascii.AsciiFilter())
@@ -384,6 +385,19 @@ class ImbtuiApp(App[None]):
         """Show sentences with their severities."""
         for sentence, severity in said:
             self.post_message(Said(sentence, severity=severity))
+
+    def warn(self, sentence: str) -> None:
+        """Show a warning, once: whoever finds the same damage again need not say so again."""
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self.say([(sentence, "warning")])
+
+    def say_failed(self, what: str, error: Exception) -> str:
+        """Show that something could not be done, and why; return that sentence."""
+        ours = isinstance(error, UserError | OSError)
+        sentence = f"{what}: {error}" if ours else f"{what}: {type(error).__name__}: {error}"
+        self.say([(sentence, "error")])
+        return sentence
 
     # Messages of the poller, on their way to the screens
 

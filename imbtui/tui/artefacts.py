@@ -77,7 +77,7 @@ def read(path: Path) -> Content:
             return _read_safetensors(path)
     except OSError as error:
         return Content((f"cannot be read: {error.strerror or error}",))
-    except (ValueError, KeyError, TypeError, struct.error):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, struct.error):
         return Content(("not what its name says",))
     return Content()
 
@@ -85,10 +85,10 @@ def read(path: Path) -> Content:
 def _read_json(path: Path) -> Content:
     document = json.loads(path.read_bytes())
     if not isinstance(document, dict):
-        return Content(matrices={path.stem: document}) if _is_matrix(document) else Content()
+        return Content(matrices={path.stem: _numbers_of(document)}) if _is_matrix(document) else Content()
     inside = document.get("matrices", document)
     matrices = {
-        str(name): [[entry if shapes.number(entry) else None for entry in row] for row in value]
+        str(name): _numbers_of(value)
         for name, value in (inside.items() if isinstance(inside, dict) else ())
         if _is_matrix(value)
     }
@@ -96,6 +96,10 @@ def _read_json(path: Path) -> Content:
     rows, columns = plain.pop("rows", ""), plain.pop("columns", "")
     about = tuple(f"{key}: {value}" for key, value in plain.items())
     return Content(about, matrices, f"rows: {rows}, columns: {columns}" if rows and columns else "")
+
+
+def _numbers_of(rows: list[list[Any]]) -> list[list[float | None]]:
+    return [[entry if shapes.number(entry) else None for entry in row] for row in rows]
 
 
 def _is_matrix(value: Any) -> bool:

@@ -138,7 +138,8 @@ class Poller:
         self._told: dict[str, str] = {}
         self._named: dict[str, str] = {}
         self._waiting: Mapping[str, str] = {}
-        self._nobody = ""
+        self._otherwise = ""
+        self._worker_lives = False
 
     def look(self, wants: Wants, *, sweep: bool = False, steady: float = 0.0) -> bool:
         """Tell what changed.
@@ -269,19 +270,27 @@ class Poller:
         """Learn why each queued run waits. It asks for the worker's lock: not at every beat."""
         if not any(row["state"] == "queued" for row in active):
             return
+        from imbtui import queue
         from imbtui.worker import lock
 
-        lives = lock.held(self._runs)
+        self._worker_lives = lives = lock.held(self._runs)
         report = lock.report(self._runs).get("waiting") if lives else None
         self._waiting = report if isinstance(report, dict) else {}
-        self._nobody = "" if lives else "no worker runs: R starts it"
+        self._otherwise = say.by_key(queue.default_reason(queue.settings(self._runs), lives))
 
     def _enrich(self, run_id: str) -> bool:
         """Add to an active run's row what the index does not hold; return whether anything is new."""
         row = self._rows[run_id]
         addition: Row | None = None
         if row["state"] == "queued":
-            why = row.get("reason") or str(self._waiting.get(run_id, self._nobody))
+            from imbtui import queue, store
+
+            # As the queue says it: the worker knows more than the run's folder.
+            why = str(self._waiting.get(run_id) or row.get("reason") or self._otherwise)
+            if row.get("device") == store.SLURM and not self._worker_lives:
+                why = say.by_key(queue.last_heard(str(row.get("reason"))))
+            elif row.get("here"):
+                why = queue.IN_A_TERMINAL
             addition = {"why": why} if why != row.get("why") else None
         elif row["state"] == "running" and run_id in self._active:
             addition = self._progress(row, self._active[run_id])
@@ -476,9 +485,12 @@ class Live:
                 self._poked.wait(BEAT)
 
     def _wants(self) -> Wants:
-        """Return what the screen shows; `wants` of a screen is called from the poller's thread."""
-        stack = self._app.screen_stack
-        return stack[-1].wants() if stack and hasattr(stack[-1], "wants") else Wants()
+        """Return what the screen shows, also below a dialog.
+
+        `wants` of a screen is called from the poller's thread.
+        """
+        screen = next((one for one in reversed(self._app.screen_stack) if not one.is_modal), None)
+        return screen.wants() if screen is not None and hasattr(screen, "wants") else Wants()
 
     # The app passes its messages through here before the screens see them.
 

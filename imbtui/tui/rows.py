@@ -64,6 +64,13 @@ def situation(row: Row) -> str:
     return printable(row.get("reason") or (f"after {text.duration(took)}" if took else ""))
 
 
+def by_key(why: str) -> str:
+    """Return why a run waits: a key does what the command line would have to be told."""
+    from imbtui.queue import NO_WORKER
+
+    return why.replace(NO_WORKER, "no worker runs: R starts it")
+
+
 def epochs(row: Row) -> str:
     """Return the epoch of a running run: `12 of 80`, with its stage where there are several."""
     live = row.get("live")

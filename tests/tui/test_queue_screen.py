@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from imbtui import queue
+from imbtui import files, queue, store
 from imbtui.jobs import Job
 from imbtui.paths import RunsPaths
+from imbtui.processes import Identity
 from imbtui.tui import actions
 from imbtui.tui.dialogs.confirm import Confirm
 from imbtui.tui.machine import GpuSeen, Machine, MachineReader
@@ -219,3 +220,25 @@ async def test_r_starts_a_worker(
 def test_moving_a_run_that_has_started_meanwhile_says_so(waiting: RunsPaths) -> None:
     ((sentence, severity),) = actions.move(waiting, "running-ce-s0", 1)
     assert "cannot be moved: it is running" in sentence and severity == "warning"
+
+
+async def test_runs_and_queue_give_a_waiting_run_the_same_reason(
+    waiting: RunsPaths, opened: Any, wait: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried = waiting.run("bbb-ldam-s1")
+    me = Identity.mine().to_json()
+    stamp = {"format": 1, "attempt": 1, "launch": "x", "state": "running", "gpus": []}
+    files.write_json(carried.state, {**stamp, **me}, durable=False)
+    assert store.read(carried).reason == "starting", "the folder knows only of the launch"
+    said = {"waiting": {carried.id: "in one launch after running-ce-s0"}}
+    monkeypatch.setattr("imbtui.worker.lock.held", lambda runs: True)
+    monkeypatch.setattr("imbtui.worker.lock.report", lambda runs: said)
+    async with opened(waiting) as (app, pilot):
+        await wait(
+            pilot, lambda: [row["why"] for row in app.live.rows if row["state"] == "queued" and "why" in row]
+        )
+        on_runs = {row["id"]: row["why"] for row in app.live.rows if row["state"] == "queued"}
+        table = await open_queue(app, pilot, wait)
+        assert on_runs == {row["id"]: row["why"] for row in table.rows if row["position"]}
+        assert on_runs.pop(carried.id) == "in one launch after running-ce-s0"
+        assert set(on_runs.values()) == {"just submitted"}

@@ -12,6 +12,7 @@ from textual.widgets import ContentSwitcher
 from imbtui import files
 from imbtui.paths import RunsPaths
 from imbtui.tui.dialogs.confirm import Confirm
+from imbtui.tui.dialogs.help import Help
 from imbtui.tui.screens.run import Run
 from imbtui.tui.widgets.classes_pane import bars, group_of
 from imbtui.tui.widgets.lines import Lines
@@ -219,3 +220,10 @@ def test_bars_are_as_long_as_the_accuracy() -> None:
 
 def test_shots_are_counted_as_the_engine_does() -> None:
     assert [group_of(n, (20, 100)) for n in (19, 20, 100, 101)] == ["few", "medium", "medium", "many"]
+
+
+async def test_the_curves_below_a_dialog_are_read(gallery: RunsPaths, opened: Any, wait: Any) -> None:
+    async with opened(gallery) as (app, pilot):
+        app.open_run("fceaaa-ce-s0")
+        app.action_help()
+        await wait(pilot, lambda: isinstance(app.screen, Help) and "fceaaa-ce-s0" in app.live.complete)

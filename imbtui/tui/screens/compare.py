@@ -65,6 +65,7 @@ class Compared(Message, bubble=False):
     Attributes:
         comparison: None: there is nothing to compare.
         differences: by metric, one a group; None for the baseline itself.
+        trouble: why there is nothing to compare.
     """
 
     def __init__(
@@ -72,11 +73,13 @@ class Compared(Message, bubble=False):
         wanted: Wanted,
         comparison: Comparison | None,
         differences: Mapping[str, Sequence[Difference | None]],
+        trouble: str = GONE,
     ) -> None:
         super().__init__()
         self.wanted = wanted
         self.comparison = comparison
         self.differences = differences
+        self.trouble = trouble
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Compared)
@@ -160,9 +163,9 @@ class Compare(ChartScreen):
     def read_in_thread(self) -> None:
         try:
             self.post_message(make(self.app, self._wanted))
-        except (OSError, TimeoutError) as error:
-            self.app.say([(f"these runs cannot be compared: {error}", "error")])
-            self.post_message(Compared(self._wanted, None, {}))
+        except Exception as error:  # the screen stays up whatever a damaged file does
+            trouble = self.app.say_failed("these runs cannot be compared", error)
+            self.post_message(Compared(self._wanted, None, {}, printable(trouble)))
 
     def on_compared(self, message: Compared) -> None:
         self.was_read()
@@ -191,7 +194,7 @@ class Compare(ChartScreen):
         seen = self._seen
         if seen is None or seen.comparison is None:
             table.show([])
-            note.update(GONE if seen else "reading …")
+            note.update(seen.trouble if seen else "reading …")
             return
         found = seen.comparison
         charted = self.query_one(GroupCurves).metric
@@ -269,7 +272,7 @@ def make(app: ImbtuiApp, wanted: Wanted) -> Compared:
 
     records = [
         record
-        for record in (store.studies(app.runs) if wanted.study[0] else ())
+        for record in (store.studies(app.runs, warn=app.warn) if wanted.study[0] else ())
         if (record.get("study"), record.get("variant")) == wanted.study
     ]
     if records:

@@ -143,6 +143,8 @@ class FormScreen(Screen[None]):
             self.post_message(RecipeRead(read_form(self.recipe_name)))
         except UserError as error:
             self.post_message(RecipeRead(None, str(error)))
+        except Exception as error:  # the screen stays up whatever is in the file
+            self.post_message(RecipeRead(None, self.app.say_failed("this recipe cannot be read", error)))
 
     def on_recipe_read(self, message: RecipeRead) -> None:
         self._form = message.form
@@ -222,7 +224,11 @@ class FormScreen(Screen[None]):
     def _check_it(self, number: int, request: Request) -> None:
         from imbtui.tui import submission
 
-        self.post_message(FormChecked(number, submission.check(self.app.runs, request)))
+        try:
+            checked = submission.check(self.app.runs, request)
+        except Exception as error:  # the screen stays up whatever is in the runs folder
+            checked = submission.Checked(self.app.say_failed("this cannot be checked", error), wrong=True)
+        self.post_message(FormChecked(number, checked))
 
     def on_form_checked(self, message: FormChecked) -> None:
         if message.number != self._number or self._launching:

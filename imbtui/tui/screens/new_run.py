@@ -126,7 +126,12 @@ class NewRun(Screen[None]):
         self.query_one(Head).machine(message.machine)
 
     def _find(self) -> None:
-        self.post_message(RecipesFound(find_recipes()))
+        found: list[RecipeLine] = []
+        try:
+            found = find_recipes()
+        except Exception as error:  # the screen stays up whatever lies in the folders
+            self.app.say_failed("the recipes cannot be listed", error)
+        self.post_message(RecipesFound(found))
 
     def on_recipes_found(self, message: RecipesFound) -> None:
         self._recipes = message.recipes
@@ -196,7 +201,7 @@ def find_recipes() -> list[RecipeLine]:
     for name, path in known().items():
         try:
             raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             found.append(RecipeLine(name, path, "", "", trouble=printable(str(error))))
             continue
         claims = raw.get("claims")
@@ -216,8 +221,8 @@ def find_recipes() -> list[RecipeLine]:
 
 
 def _size(raw: dict[str, Any]) -> str:
-    runs = 1
-    for part in (raw.get("arms"), raw.get("seeds"), *(raw.get("grid") or {}).values()):
+    runs, grid = 1, raw.get("grid")
+    for part in (raw.get("arms"), raw.get("seeds"), *(grid.values() if isinstance(grid, dict) else ())):
         runs *= len(part) if isinstance(part, list) and part else 1
     return plural(runs, "run")
 

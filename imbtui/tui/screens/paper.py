@@ -128,8 +128,8 @@ class PaperScreen(ChartScreen):
     def read_in_thread(self) -> None:
         try:
             self.post_message(read_paper(self.app, self.paper.slug))
-        except (OSError, TimeoutError) as error:
-            self.app.say([(f"this paper cannot be read: {error}", "error")])
+        except Exception as error:  # the screen stays up whatever a damaged file does
+            self.app.say_failed("this paper cannot be read", error)
             self.app.call_from_thread(self.was_read)
 
     def on_paper_read(self, message: PaperRead) -> None:
@@ -205,7 +205,7 @@ def read_paper(app: ImbtuiApp, slug: str) -> PaperRead:
     from imbtui.report.studies import views_of
     from imbtui.verdict import expression
 
-    (report,) = report_papers(app.runs, [BY_SLUG[slug]])
+    (report,) = report_papers(app.runs, [BY_SLUG[slug]], warn=app.warn)
     wanted = {(study.name, study.variant) for study in report.studies if study.variant}
     records = [r for r in store.studies(app.runs) if (r.get("study"), r.get("variant")) in wanted]
     views = views_of(app.runs, records)

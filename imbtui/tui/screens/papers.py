@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KEY = "P"
 TITLE = "Papers"
 
+READING = "reading …"
 REST = 2.0  # seconds between two looks at the papers while runs end one after another
 
 
@@ -116,19 +117,20 @@ class Papers(Screen[None]):
 
         reports: list[PaperReport] = []
         try:
-            for report in each_paper(self.app.runs):
+            for report in each_paper(self.app.runs, warn=self.app.warn):
                 reports.append(report)
                 self.post_message(PapersRead(tuple(reports)))
-        except (OSError, TimeoutError) as error:
-            self.app.say([(f"the papers cannot be read: {error}", "error")])
+        except Exception as error:  # the screen stays up whatever a damaged file does
+            self.app.say_failed("the papers cannot be read", error)
         finally:
             self.post_message(PapersRead(tuple(reports), done=True))
 
     def on_papers_read(self, message: PapersRead) -> None:
         self._reports |= {report.paper.slug: report for report in message.reports}
         reports = [(paper, self._reports.get(paper.slug)) for paper in PAPERS]
+        unread = "not read" if message.done else READING
         self.query_one(VerdictTable).show(
-            [_row(report) if report else _unread(paper.slug, paper.gist) for paper, report in reports]
+            [_row(report) if report else _unread(paper.slug, paper.gist, unread) for paper, report in reports]
         )
         self._show_about()
         if message.done:
@@ -182,9 +184,9 @@ class Papers(Screen[None]):
             self.app.run_study(name)
 
 
-def _unread(slug: str, gist: str) -> Row:
+def _unread(slug: str, gist: str, why: str = READING) -> Row:
     empty = dict.fromkeys(("held", "reported", "measured", "of", "last"), "")
-    return {"id": slug, "gist": gist, "verdict": "", "runs": "reading …", **empty}
+    return {"id": slug, "gist": gist, "verdict": "", "runs": why, **empty}
 
 
 def _row(report: PaperReport) -> Row:

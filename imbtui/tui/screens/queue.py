@@ -278,11 +278,7 @@ class Queue(Screen[None]):
 
 def _line(row: Mapping[str, Any], line: Mapping[str, Any]) -> Row:
     """Return a run's row with its place in the queue."""
-    from imbtui.queue import NO_WORKER
-
-    # A key does what the command line would have to be told.
-    why = line["why"].replace(NO_WORKER, "no worker runs: R starts it")
-    return {**row, "gpus": line["gpus"], "position": line["position"], "why": why}
+    return {**row, "gpus": line["gpus"], "position": line["position"], "why": say.by_key(line["why"])}
 
 
 def _rule(seen: QueueSeen, gpus: bool) -> str:
