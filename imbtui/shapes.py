@@ -242,6 +242,7 @@ STUDY: Mapping[str, Shape] = {
         table_of(_REPORTED, needs=("where", "metric", "value", "source", "confidence")),
     ),
     "metrics": list_of(text),
+    "stages": list_of(text),
     "members": list_of(table_of(_MEMBER, needs=("seed", "digest"))),
 }
 # What every row of metrics.jsonl says of its place.

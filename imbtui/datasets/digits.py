@@ -22,6 +22,7 @@ MEAN = (0.3053,)
 STD = (0.3760,)
 NOISE_IMAGES = 1000
 VALIDATION = {"protocol": "split"}
+VALIDATION_SIZE = "n_val"
 
 
 class Digits:

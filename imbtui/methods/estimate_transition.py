@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "estimate_transition"
 WHERE = f"methods.{NAME}"
 ESTIMATE, TRANSITION, CORRECTED = "estimate", "transition", "corrected"
+STAGES = ("train", "estimate", "transition", "corrected")
 METRICS = ("estimate_transition/matrix", "estimate_transition/error")
 
 

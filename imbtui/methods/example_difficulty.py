@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 WHERE = "methods.example_difficulty"
 REPLICATES = True
+STAGES = ("network-#",)
 METRICS = (
     "example_difficulty/mean",
     "example_difficulty/spread",

@@ -35,6 +35,17 @@ if TYPE_CHECKING:
 WHERE = "methods.lottery"
 REWIND = "rewind"
 TASKS = ("classification", "regression")
+STAGES = (
+    "rewind",
+    "level-#",
+    "level-#-random_reinit",
+    "level-#-random_mask",
+    "level-#-random_mask_global",
+    "level-#-prune_at_init",
+    "level-#-reinit_from_ticket",
+    "level-#-noise_#",
+    "level-#-noise_#.#",
+)
 METRICS = (
     "lottery/level",
     "lottery/density",

@@ -4,8 +4,13 @@ A probe or method says in its module what it records, as a constant that is read
 
     METRICS = ("clean", "fgsm_{eps}", "weight/*")
 
+A method that plans the stages of a run says likewise which there may be:
+
+    STAGES = ("rewind", "level-#", "level-#-random_mask")
+
 A probe's names stand behind its own (`adversarial_accuracy/clean`), a method's are whole. `{eps}` stands for
-the values of that option, or for any name where the option is left empty; `*` for any name.
+the values of that option, or for any name where the option is left empty; `*` for any name, `#` for any
+whole number.
 """
 
 from __future__ import annotations
@@ -43,6 +48,7 @@ EVALUATED: dict[str, tuple[str, ...]] = {
 POSITION = ("step", "epoch", "time")
 """How far a row is: numbers that expressions may ask for as well, in steps, epochs and seconds."""
 ANYTHING = "*"
+_NUMBER = re.compile(r"\d+")
 _OPTION = re.compile(r"\{(\w+)\}")
 
 
@@ -67,6 +73,37 @@ def metrics(recipes: Iterable[Recipe]) -> list[str]:
             declared = plugins.literal("probe", probe.name, "METRICS", (ANYTHING,))
             found.update(f"{probe.name}/{name}" for name in _filled(declared, probe.options))
     return sorted(found)
+
+
+def stages(recipes: Iterable[Recipe]) -> list[str]:
+    """Return the names of all stages that runs of these recipes may have, sorted; `*` and `#` as above."""
+    found: set[str] = set()
+    for recipe in recipes:
+        plans = [_stages_of(method.name) for method in recipe.methods]
+        found.update(*([names for names in plans if names] or [("train",)]))
+    return sorted(found)
+
+
+def check_stage(name: str, known: Sequence[str], *, where: str) -> None:
+    """Make sure that a stage is one of those known.
+
+    Args:
+        name: the stage.
+        known: names as `stages` returns them.
+        where: named in the error.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    numbers = _NUMBER.findall(name)
+    if ANYTHING in known or name in known or _NUMBER.sub("#", name) in known:
+        return
+    # What may be meant is named with the numbers that were written.
+    meant = []
+    for pattern in known:
+        left = iter(numbers)
+        meant.append(re.sub("#", lambda _, left=left: next(left, "0"), pattern))
+    raise UserError(f'no run has a stage "{name}"', where=where, hint=did_you_mean(name, meant))
 
 
 def anywhere() -> list[str]:
@@ -107,12 +144,24 @@ def check_metric(name: str, known: Sequence[str], *, where: str) -> None:
 def _sets_aside(recipe: Recipe) -> bool:
     """Whether there may be a validation split: the recipe's own, or one of the data set.
 
-    A data set that has one says so in `VALIDATION`: the options with which it does, by name, or none.
+    A data set that has one says so in `VALIDATION`: the options with which it does, by name, or none; and in
+    `VALIDATION_SIZE` which option counts its examples, where it may be 0.
     """
     if recipe.dataset.validation or plugins.is_outside(recipe.dataset.name):
         return True
     needs = plugins.literal("dataset", recipe.dataset.name, "VALIDATION")
-    return needs is not None and needs.items() <= recipe.dataset.options.items()
+    size = plugins.literal("dataset", recipe.dataset.name, "VALIDATION_SIZE")
+    options = recipe.dataset.options
+    return needs is not None and needs.items() <= options.items() and (size is None or options[size] != 0)
+
+
+def _stages_of(method: str) -> Sequence[str]:
+    """Return the stages that a method plans: empty where it plans none, anything where it does not say."""
+    if plugins.is_outside(method):
+        return (ANYTHING,)
+    if not plugins.defines("method", method, "plan"):
+        return ()
+    return plugins.literal("method", method, "STAGES", (ANYTHING,))  # type: ignore[no-any-return]
 
 
 def _of_methods(recipe: Recipe) -> list[str]:

@@ -80,6 +80,7 @@ class Study:
             "claims": [c.model_dump(by_alias=True, exclude_none=True) for c in self.claims],
             "reported": [r.model_dump() for r in self.reported],
             "metrics": measured.metrics(run.recipe for run in self.runs),
+            "stages": measured.stages(run.recipe for run in self.runs),
             "members": [
                 {"arm": r.arm, "point": r.point, "seed": r.seed, "digest": r.digest} for r in self.runs
             ],

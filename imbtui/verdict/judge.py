@@ -140,6 +140,7 @@ def check_claims(record: Mapping[str, Any]) -> None:
             place = f"{where}, {error.where}" if error.where else where
             raise UserError(error.sentence, where=place, hint=error.hint) from None
         _check_metrics(record, _expressions(claim), claim.at, where)
+        _check_stages(record, _expressions(claim), claim.stage, where)
     for table in record.get("reported", ()):
         _check_metrics(record, [table["metric"]], "last", f"reported ({table['source']})")
 
@@ -171,6 +172,22 @@ def _check_metrics(record: Mapping[str, Any], expressions: Sequence[str], at: st
                 raise UserError(
                     'at = "best" needs a validation split', where=where, hint="Set dataset.validation."
                 )
+
+
+def _check_stages(
+    record: Mapping[str, Any], expressions: Sequence[str], stage: str | None, where: str
+) -> None:
+    """Make sure that runs may have the stages that a claim names, unless `--set` changed the recipe.
+
+    Raises:
+        UserError: no run has it.
+    """
+    from imbtui.recipe.measured import check_stage
+
+    references = [ref for text in expressions for ref in expression.parse(text, where=where).references]
+    for name in (stage, *(reference.stage for reference in references)):
+        if name is not None and not record.get("overrides"):
+            check_stage(name, record.get("stages", ("*",)), where=where)
 
 
 def _conclude(claim: Claim, evidence: Evidence) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from imbtui.errors import UserError
 from imbtui.numerics.classification import ClassificationMetrics
 from imbtui.numerics.regression import RegressionMetrics
 from imbtui.paths import RunPaths, RunsPaths
-from imbtui.recipe import load_study
+from imbtui.recipe import load_study, measured
 from imbtui.recipe.measured import EVALUATED, SPLITS, anywhere
 from imbtui.verdict import check_claims
 
@@ -69,6 +70,53 @@ def test_what_no_run_measures_is_refused(tmp_path: Path, table: str, metric: str
         check(tmp_path, RECIPE + table.format(metric=metric))
     assert hint in caught.value.hint
     assert caught.value.where.startswith(("claims (it is so)", "reported (table 1)"))
+
+
+@pytest.mark.parametrize(
+    ("method", "stage", "hint"),
+    [
+        ("", "tran", 'Did you mean "train"?'),
+        ("", "level-3", "train"),
+        ('[[methods]]\nname = "lottery"\n', "levl-12", 'Did you mean "level-12"?'),
+        (
+            '[[methods]]\nname = "lottery"\n',
+            "level-12-random_reinitt",
+            'Did you mean "level-12-random_reinit"?',
+        ),
+        ('[[methods]]\nname = "estimate_transition"\n', "correctd", 'Did you mean "corrected"?'),
+    ],
+)
+@pytest.mark.parametrize("place", ["claim", "expression"])
+def test_a_stage_that_no_run_has_is_refused(
+    tmp_path: Path, method: str, stage: str, hint: str, place: str
+) -> None:
+    claim = CLAIM.format(metric="test/accuracy") + f'stage = "{stage}"\n'
+    if place == "expression":
+        claim = CLAIM.format(metric=f'm("test/accuracy", stage = "{stage}")')
+    with pytest.raises(UserError, match=f'no run has a stage "{stage}"') as caught:
+        check(tmp_path, RECIPE + method + claim)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["lottery", "estimate_transition", "example_difficulty"])
+def test_methods_tell_beforehand_the_stages_they_plan(name: str) -> None:
+    declared = plugins.literal("method", name, "STAGES")
+    method: Any = SimpleNamespace(
+        rewind="5it", levels=range(3), control_rounds=[1], retrains=True, networks=3
+    )
+    method.controls = ["random_reinit", "random_mask", "random_mask_global", "prune_at_init"]
+    method.controls += ["reinit_from_ticket", "noise_1", "noise_0.5"]
+    for stage in plugins.load("method", name).stages(method):
+        measured.check_stage(stage, declared, where="")
+
+
+def test_a_split_without_validation_examples_measures_nothing_of_them(tmp_path: Path) -> None:
+    split = RECIPE.replace('protocol = "long_tail"', 'protocol = "split"\n{n_val}')
+    claim = CLAIM.format(metric="val/accuracy")
+    check(tmp_path, split.format(n_val="") + claim)
+    with pytest.raises(UserError, match='no run measures "val/accuracy"') as caught:
+        check(tmp_path, split.format(n_val="n_val = 0") + claim)
+    assert "no validation split" in caught.value.hint
 
 
 @pytest.mark.parametrize(

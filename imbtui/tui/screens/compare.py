@@ -125,7 +125,7 @@ class Compare(ChartScreen):
 
     def compose(self) -> ComposeResult:
         yield Head("Compare", self._wanted.study[0])
-        yield Table(_columns("", ""))
+        yield Table(_columns(""))
         yield Static("reading …", id="note", markup=False)
         yield Panes(
             ["Curves", "Metrics", "Settings"], [GroupCurves(), Lines(id="metrics"), Lines(id="settings")]
@@ -202,7 +202,8 @@ class Compare(ChartScreen):
         spreads = found.metrics.get(metric, (None,) * len(found.groups))
         differences = seen.differences.get(metric, (None,) * len(found.groups))
         baseline = min(seen.wanted.baseline, len(found.groups) - 1)
-        table.columns = _columns(metric, found.groups[baseline].label)
+        says = [difference.p_text() if difference else "" for difference in differences]
+        table.columns = _columns(metric, max(9, *map(len, says)))
         table.show(
             [
                 {
@@ -213,10 +214,10 @@ class Compare(ChartScreen):
                     "value": spread.text() if spread else "–",
                     "difference": _difference(difference, number == baseline),
                     "interval": difference.interval_text() if difference else "",
-                    "p": difference.p_text() if difference else "",
+                    "p": p,
                 }
-                for number, (group, spread, difference) in enumerate(
-                    zip(found.groups, spreads, differences, strict=True)
+                for number, (group, spread, difference, p) in enumerate(
+                    zip(found.groups, spreads, differences, says, strict=True)
                 )
             ]
         )
@@ -294,7 +295,12 @@ def make(app: ImbtuiApp, wanted: Wanted) -> Compared:
     return Compared(wanted, comparison, differences)
 
 
-def _columns(metric: str, baseline: str) -> tuple[Column, ...]:
+def _columns(metric: str, width: int = 9) -> tuple[Column, ...]:
+    """Return the columns.
+
+    Args:
+        width: cells that p, or why there is none, takes.
+    """
     name = metric.removeprefix("test/").replace("_", " ")
     return (
         Column("letter", "", 1, lambda r: r["letter"], style="table--accent"),
@@ -303,7 +309,7 @@ def _columns(metric: str, baseline: str) -> tuple[Column, ...]:
         Column("value", name or "metric", max(15, len(name)), lambda r: r["value"], right=True),
         Column("difference", "difference", 10, lambda r: r["difference"], right=True),
         Column("interval", "95 % interval", 16, lambda r: r["interval"], style="table--quiet", needs=96),
-        Column("p", "p", 9, lambda r: r["p"], least=9),
+        Column("p", "p", width, lambda r: r["p"]),
     )
 
 
