@@ -99,10 +99,7 @@ def check_stage(name: str, known: Sequence[str], *, where: str) -> None:
     if ANYTHING in known or name in known or _NUMBER.sub("#", name) in known:
         return
     # What may be meant is named with the numbers that were written.
-    meant = []
-    for pattern in known:
-        left = iter(numbers)
-        meant.append(re.sub("#", lambda _, left=left: next(left, "0"), pattern))
+    meant = [_numbered(pattern, numbers) for pattern in known]
     raise UserError(f'no run has a stage "{name}"', where=where, hint=did_you_mean(name, meant))
 
 
@@ -161,7 +158,13 @@ def _stages_of(method: str) -> Sequence[str]:
         return (ANYTHING,)
     if not plugins.defines("method", method, "plan"):
         return ()
-    return plugins.literal("method", method, "STAGES", (ANYTHING,))  # type: ignore[no-any-return]
+    return plugins.literal("method", method, "STAGES", (ANYTHING,))
+
+
+def _numbered(pattern: str, numbers: Sequence[str]) -> str:
+    """Return a stage's name with numbers in the places for them, as far as there are any."""
+    first, *rest = pattern.split("#")
+    return first + "".join(n + part for n, part in zip([*numbers, *"0" * len(rest)], rest, strict=False))
 
 
 def _of_methods(recipe: Recipe) -> list[str]:

@@ -40,6 +40,7 @@ from imbtui.tui.screens.run import Run
 from imbtui.tui.screens.runs import Runs
 from imbtui.tui.widgets.fields import Fields
 from imbtui.tui.widgets.filter_line import FilterLine
+from imbtui.tui.widgets.group_curves import GroupCurves
 from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Lines
 from imbtui.tui.widgets.plot import Plot
@@ -385,6 +386,7 @@ PAPERS = (
     Step("panes.1", "1", lambda s: isinstance(s.app.focused, Table)),
     Step("panes.3", "3", lambda s: s.app.focused.id == "numbers" and "0.770†" in s.text),
     Step("panes.next", "tab", lambda s: isinstance(s.app.focused, Table)),
+    Step("paper.all", "A", lambda s: s.screen.query_one(GroupCurves)._all),
     Step("paper.compare", "c", is_screen(Compare), once=lambda s: "to come" in s.text),
     Step("paper.back", "escape", is_screen(Papers), first=("escape",)),
     Step("papers.back", "escape", is_screen(Runs)),

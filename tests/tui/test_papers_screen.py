@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,44 @@ async def test_a_terminal_that_becomes_tiny_and_large_again_is_no_trouble(
             lines = shown(pilot).splitlines()
             assert len(lines) == size[1] and "? help" in lines[-1]
         assert app.is_running
+
+
+async def test_of_many_arms_the_figure_shows_those_that_the_claims_name(
+    runs: RunsPaths,
+    library: Path,
+    study_text: str,
+    make_runs: Any,
+    finish_run: Any,
+    opened: Any,
+    wait: Any,
+    shown: Any,
+) -> None:
+    more = "".join(f'[[arms]]\nlabel = "LR {n}"\nset = {{ "optimizer.lr" = 0.0{n} }}\n' for n in range(1, 10))
+    text = study_text.replace("[[claims]]", f"{more}[[claims]]", 1).replace("[0, 1, 2]", "[0, 1]")
+    folders = make_runs(toml=text, name="mine")
+    for number, run in enumerate(folders):
+        finish_run(run, 0.5 + number / 100)
+        if number < 4:
+            row = {"stage": "train", "step": 720, "epoch": 80, "time": 4.0, "difficulty/spread": 2.0 * number}
+            with run.metrics.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+    async with opened(runs) as (app, pilot):
+        await open_paper(app, pilot, wait, shown)
+        await pilot.press("2")
+        chart = app.screen.query_one(GroupCurves)
+        await wait(pilot, lambda: len(app.live.complete) == len(folders))
+        await wait(pilot, lambda: [one.label for one in chart._series] == ["CE", "LDAM"])
+        assert "2 of 11 arms; A shows all" in shown(pilot) and "a CE" in shown(pilot)
+        await pilot.press("A")
+        await wait(pilot, lambda: len(chart._series) == 11)
+        assert "LR 3" in shown(pilot) and "A shows all" not in shown(pilot)
+        chart.turn_to("test/ece")
+        await pilot.press("A")
+        await wait(pilot, lambda: len(chart._series) == 8)
+        chart.turn_to("difficulty/spread")
+        await wait(pilot, lambda: "▇" in shown(pilot))
+        lines = chart.query_one(Lines).plain
+        assert lines[0] == "difficulty/spread, mean ± sd over seeds"
+        assert "b LDAM" in lines[3] and "5.0000 ± 1.4142" in lines[3]
+        chart.turn_to("test/accuracy")
+        await wait(pilot, lambda: "▇" not in shown(pilot))

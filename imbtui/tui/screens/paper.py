@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -49,16 +49,19 @@ class PaperRead(Message, bubble=False):
 
     Attributes:
         groups: the arms of each study that was submitted.
-        main: the metric that the first claim of each study is about.
+        named: of each study the metrics that its claims are about, in their order, with the arms they name.
     """
 
     def __init__(
-        self, report: PaperReport, groups: Mapping[str, Sequence[Group]], main: dict[str, str]
+        self,
+        report: PaperReport,
+        groups: Mapping[str, Sequence[Group]],
+        named: Mapping[str, Mapping[str, Collection[str]]],
     ) -> None:
         super().__init__()
         self.report = report
         self.groups = groups
-        self.main = main
+        self.named = named
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, PaperRead)
@@ -85,6 +88,14 @@ class PaperScreen(ChartScreen):
         Binding(
             "c", "compare", "compare", id="paper.compare", tooltip="Compare the arms of the selected study."
         ),
+        Binding(
+            "A",
+            "chart('all')",
+            "all arms",
+            show=False,
+            id="paper.all",
+            tooltip="All arms in the figure, or those that the claims about its metric name.",
+        ),
     ]
 
     def __init__(self, slug: str) -> None:
@@ -101,7 +112,7 @@ class PaperScreen(ChartScreen):
             ["Claims", "Figure", "Numbers"],
             [
                 Lines(id="claims"),
-                GroupCurves("nothing of this recipe has run yet: r runs it"),
+                GroupCurves("nothing of this recipe has run yet: r runs it", keyed=True),
                 Lines(id="numbers"),
             ],
         )
@@ -176,8 +187,9 @@ class PaperScreen(ChartScreen):
         study = self._study
         if study is not None and self._seen is not None:
             groups = self._seen.groups.get(study.name, ())
-            main = self._seen.main.get(study.name, "")
-            self.query_one(GroupCurves).show(groups, self.app.live.curves, prefer=main)
+            named = self._seen.named.get(study.name, {})
+            main = next(iter(named), "")
+            self.query_one(GroupCurves).show(groups, self.app.live.curves, prefer=main, named=named)
 
     # What is done with it
 
@@ -203,19 +215,35 @@ def read_paper(app: ImbtuiApp, slug: str) -> PaperRead:
     from imbtui.report.groups import of_study
     from imbtui.report.papers import report_papers
     from imbtui.report.studies import views_of
-    from imbtui.verdict import expression
 
     (report,) = report_papers(app.runs, [BY_SLUG[slug]], warn=app.warn)
     wanted = {(study.name, study.variant) for study in report.studies if study.variant}
     records = [r for r in store.studies(app.runs) if (r.get("study"), r.get("variant")) in wanted]
     views = views_of(app.runs, records)
     groups = {str(record["study"]): of_study(record, views) for record in records}
-    main: dict[str, str] = {}
-    for record in records:
-        for claim in record.get("claims", [])[:1]:
-            with contextlib.suppress(UserError):  # recorded by another version
-                main[str(record["study"])] = expression.parse(str(claim.get("metric"))).references[0].name
-    return PaperRead(report, groups, main)
+    return PaperRead(report, groups, {str(record["study"]): _named(record) for record in records})
+
+
+def _named(record: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Return the metrics that a study's claims are about, in their order, with the arms they name."""
+    from imbtui.verdict import expression
+
+    found: dict[str, set[str]] = {}
+    for claim in record.get("claims", []):
+        with contextlib.suppress(UserError):  # recorded by another version
+            references = expression.parse(str(claim.get("metric"))).references
+            arms = _texts([claim.get(key) for key in ("arm", "above", "below", "against", "to")])
+            for reference in references:
+                found.setdefault(reference.name, set()).update(_texts(reference.arm) or arms)
+    return found
+
+
+def _texts(value: Any) -> set[str]:
+    """Return all texts in a value of a claim: an arm, several, or a grid point of one."""
+    if isinstance(value, str):
+        return {value}
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return {text for part in parts for text in _texts(part)}
 
 
 def _likeliest(report: PaperReport) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,6 +14,8 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import Screen
 
+from imbtui import text
+from imbtui.files import printable
 from imbtui.plotting.braille import Series
 from imbtui.report.band import mean_band
 from imbtui.report.groups import Group
@@ -22,15 +25,16 @@ from imbtui.tui.curves import FIRST_FAMILIES, SPLITS, Curves, family
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, time_unit
 from imbtui.tui.widgets.head import Head
-from imbtui.tui.widgets.lines import Lines
+from imbtui.tui.widgets.lines import Line, Lines
 from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
 from imbtui.tui.widgets.tab_bar import TabBar
-from imbtui.tui.widgets.table import Table
+from imbtui.tui.widgets.table import Table, cell
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
 
+MOST = 8  # groups at a time that can be told apart, unless all are asked for
 _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
@@ -39,7 +43,12 @@ class GroupCurves(Vertical):
 
     app: ImbtuiApp
 
-    DEFAULT_CSS = "GroupCurves { height: 1fr; }"
+    DEFAULT_CSS = """
+    GroupCurves { height: 1fr; }
+    GroupCurves > Lines { display: none; }
+    GroupCurves.-once > Lines { display: block; }
+    GroupCurves.-once > Plot { display: none; }
+    """
 
     class Turned(Message):
         """Another metric is shown."""
@@ -48,8 +57,17 @@ class GroupCurves(Vertical):
             super().__init__()
             self.metric = metric
 
-    def __init__(self, nothing: str = "no metrics yet") -> None:
+    def __init__(self, nothing: str = "no metrics yet", *, keyed: bool = False) -> None:
+        """Create an empty chart.
+
+        Args:
+            nothing: what stands there when there is no metric.
+            keyed: no table beside it tells which letter stands for which group.
+        """
         super().__init__()
+        self._keyed = keyed
+        self._named: Mapping[str, Collection[str]] = {}
+        self._all = not keyed
         self.metric = ""
         self._nothing = nothing
         self._groups: Sequence[Group] = ()
@@ -71,15 +89,29 @@ class GroupCurves(Vertical):
         self._log_y = view.log_y
 
     def compose(self) -> ComposeResult:
-        yield Plot()
+        yield Plot(keyed=self._keyed)
+        yield Lines()
 
-    def show(self, groups: Sequence[Group], curves: Mapping[str, Curves], *, prefer: str = "") -> None:
+    def on_resize(self) -> None:
+        self._drawn = ()
+        self._draw()
+
+    def show(
+        self,
+        groups: Sequence[Group],
+        curves: Mapping[str, Curves],
+        *,
+        prefer: str = "",
+        named: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         """Show groups.
 
         Args:
             curves: of their runs, as far as they are read.
             prefer: the metric to begin with.
+            named: by metric, the arms that claims about it name: where there are many, they are shown first.
         """
+        self._named = named or {}
         self._groups, self._curves = groups, curves
         known = {name for group in groups for i in group.ids if i in curves for name in curves[i].lines}
         self._names = sorted(known, key=_metric_order)
@@ -105,6 +137,20 @@ class GroupCurves(Vertical):
     def _found(self, metric: str | None) -> None:
         self.turn_to(metric or "")
 
+    def action_all(self) -> None:
+        """Show all groups, or those that claims name."""
+        self._all = not self._all
+        self._draw()
+
+    def _chosen(self) -> tuple[list[int], int]:
+        """Return the positions of the groups to show, and how many there would be."""
+        there = [n for n, group in enumerate(self._groups) if any(self._has(i) for i in group.ids)]
+        if self._all or len(there) <= MOST:
+            return there, len(there)
+        arms = self._named.get(self.metric, ())
+        named = [n for n in there if self._groups[n].members[0].arm in arms]
+        return named or there[:MOST], len(there)
+
     def action_log(self) -> None:
         self._log_y = self.app.view.log_y = not self._log_y
         self._draw()
@@ -126,6 +172,7 @@ class GroupCurves(Vertical):
     def _draw(self) -> None:
         plot = self.query_one(Plot)
         if not self.metric:
+            self.remove_class("-once")
             waiting = any(i not in self._curves for group in self._groups for i in group.ids)
             plot.draw("", (), empty="reading …" if waiting else self._nothing)
             return
@@ -133,7 +180,8 @@ class GroupCurves(Vertical):
             [self._curves[i].lines[self.metric] for i in group.ids if self._has(i)] for group in self._groups
         ]
         lengths = tuple(tuple(len(line.values) for line in group) for group in lines)
-        state = (self.metric, self._axis, self._smoothing, self._log_y, lengths, tuple(self._groups))
+        looks = (self.metric, self._all, self._axis, self._smoothing, self._log_y)
+        state = (*looks, lengths, tuple(self._groups))
         if state == self._drawn:
             return
         self._drawn = state
@@ -141,15 +189,23 @@ class GroupCurves(Vertical):
         first = next((self._curves[i] for group in self._groups for i in group.ids if self._has(i)), None)
         seconds, unit = time_unit(first) if axis == "times" and first else (1.0, _UNITS.get(axis, ""))
         self._series = []
-        for number, (group, members) in enumerate(zip(self._groups, lines, strict=True)):
+        chosen, count = self._chosen()
+        for number in chosen:
+            group, members = self._groups[number], lines[number]
             band = mean_band([(getattr(one, axis), self._smoother.smooth(one, weight)) for one in members])
             x = band.x if seconds == 1 else [moment / seconds for moment in band.x]
             mark = letter(number, len(self._groups))
-            self._series.append(Series(group.label, x, band.mean, number, band.low, band.high, mark))
+            place = len(self._series)
+            self._series.append(Series(group.label, x, band.mean, place, band.low, band.high, mark))
         title = self.metric.replace("_", " ")
         title += ", log scale" if self._log_y else ""
         title += f", smoothed {weight:g}" if weight else ""
+        title += f"   {len(chosen)} of {count} arms; A shows all" if len(chosen) < count else ""
         self._unit = unit
+        once = any(one.x for one in self._series) and all(len(one.x) <= 1 for one in self._series)
+        self.set_class(once, "-once")
+        if once:
+            self.query_one(Lines).show(_once(f"{title}, mean ± sd over seeds", self._series, self.size.width))
         plot.draw(title, self._series, unit=unit, log_y=self._log_y, empty="no values yet")
 
     def action_write(self) -> None:
@@ -289,6 +345,31 @@ class ChartScreen(Screen[None]):
     def action_chart(self, name: str, *arguments: int) -> None:
         """Do something to the chart."""
         getattr(self.query_one(GroupCurves), f"action_{name}")(*arguments)
+
+
+def _once(title: str, series: Sequence[Series], width: int) -> list[Line]:
+    """Return a bar a group, for what each measured a single time: curves of it would be dots."""
+    shown = [one for one in series if one.x]
+    names = [f"{one.mark} {one.label}".strip() for one in shown]
+    numbers = [
+        text.number(one.y[0]) + (f" ± {text.number(one.high[0] - one.y[0])}" if one.high else "")
+        for one in shown
+    ]
+    room = min(max(map(cell_len, names)), max(12, width // 3))
+    full = max(8, width - room - max(map(len, numbers)) - 6)
+    largest = max(abs(one.y[0]) for one in shown) or 1.0
+    lines: list[Line] = [[(title, "strong")], [("", "text")]]
+    for one, name, number in zip(shown, names, numbers, strict=True):
+        bar = round(full * abs(one.y[0]) / largest)
+        lines.append(
+            [
+                (f"{cell(printable(name), room)}  ", "text"),
+                ("▇" * bar, "bar"),
+                ("·" * (full - bar), "rail"),
+                (f"  {number}", "text"),
+            ]
+        )
+    return lines
 
 
 def letter(number: int, count: int) -> str:

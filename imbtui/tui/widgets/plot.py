@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -60,8 +60,15 @@ class Plot(Kept):
             super().__init__()
             self.by = by
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, keyed: bool = False) -> None:
+        """Create an empty chart.
+
+        Args:
+            keyed: a legend for which the title's line has no room gets lines of its own below it.
+        """
         super().__init__(id=id)
+        self._keyed = keyed
+        self._key: list[list[Piece]] = []
         self._title = ""
         self._unit = ""
         self._series: Sequence[Series] = ()
@@ -141,10 +148,11 @@ class Plot(Kept):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if self._chart is None:
+            self._key = self._key_lines(width) if self._keyed else []
             self._chart = braille.draw(
                 self._series,
                 width,
-                self.size.height - 1,
+                self.size.height - 1 - len(self._key),
                 x_label=self._unit,
                 log_y=self._log_y,
                 x_range=self.x_range,
@@ -153,6 +161,9 @@ class Plot(Kept):
             )
         if y == 0:
             return self._head(width)
+        if y <= len(self._key):
+            return self._strip(self._key[y - 1], width)
+        y -= len(self._key)
         rows = self._chart.rows
         pieces = rows[y - 1] if y - 1 < len(rows) else []
         if y == 2 and not any(one.x for one in self._series):
@@ -166,6 +177,21 @@ class Plot(Kept):
             return strip
         line = Segment("┊", self.style_of("plot--cursor"))
         return Strip.join([strip.crop(0, place), Strip([line]), strip.crop(place + 1, width)])
+
+    def _key_lines(self, width: int) -> list[list[Piece]]:
+        """Return the legend in lines, at most a third of the height; none where the title's line has room."""
+        pieces = [(piece.strip(), role) for piece, role in braille.legend(self._series, plain=self._plain)]
+        if cell_len(self._title) + sum(cell_len(piece) + 2 for piece, _ in pieces) <= width:
+            return []
+        column = min(width, max(cell_len(piece) for piece, _ in pieces) + 3)
+        beside = max(1, width // column)
+        padded = [(set_cell_size(piece, column), role) for piece, role in pieces]
+        lines = [padded[at : at + beside] for at in range(0, len(padded), beside)]
+        most = self.size.height // 3
+        if len(lines) > most:
+            left = len(padded) - beside * max(0, most - 1)
+            lines = [*lines[: max(0, most - 1)], [(f"and {left} more", braille.LABEL)]]
+        return lines
 
     @property
     def _plain(self) -> bool:
