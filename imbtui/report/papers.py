@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from imbtui import store, where
@@ -214,7 +216,7 @@ def each_paper(
         for name in [*names, *others]:
             ours = submitted.get(name)
             try:
-                planned = ours or load_study(name).record()
+                planned = ours or _planned(name, recipes[name])
                 members = members_of(planned, views)
                 found = _numbers(name, planned, members)
             except UserError as error:
@@ -224,6 +226,20 @@ def each_paper(
             studies.append(_study(name, planned, members, ours is not None, views))
             numbers += found
         yield PaperReport(paper, tuple(names), tuple(studies), tuple(numbers))
+
+
+def _planned(name: str, path: Path) -> Record:
+    """Return what a recipe asks for; one that has not changed since is not read again."""
+    try:
+        status = path.stat()
+    except OSError:
+        return load_study(name).record()  # says what is wrong
+    return _read(name, path.absolute(), (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@functools.lru_cache(maxsize=256)
+def _read(name: str, path: Path, stamp: tuple[int, int, int]) -> Record:
+    return load_study(name).record()
 
 
 def _study(

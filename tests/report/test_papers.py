@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from imbtui import files, index
 from imbtui.papers import BY_SLUG
 from imbtui.paths import RunPaths, RunsPaths
+from imbtui.recipe import load_study
 from imbtui.report.papers import report_papers
 
 STUDY = """
@@ -124,3 +126,21 @@ def test_a_recipe_that_cannot_be_read_says_so(
     (report,) = report_papers(runs, [BY_SLUG["ye2020"]], warn=warned.append)
     broken = next(study for study in report.studies if study.name == "ye2020/broken")
     assert "not valid TOML" in broken.trouble and "ye2020/broken" in warned[0]
+
+
+def test_a_recipe_is_read_again_only_when_it_has_changed(
+    runs: RunsPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "ye2020" / "quick.toml"
+    recipe.parent.mkdir()
+    recipe.write_text(STUDY)
+    monkeypatch.setattr("imbtui.recipe.library.packaged", lambda: tmp_path)
+    monkeypatch.chdir(tmp_path)
+    read: list[str] = []
+    monkeypatch.setattr("imbtui.report.papers.load_study", lambda name: read.append(name) or load_study(name))
+    for text, title in ((STUDY, "mine"), (STUDY.replace('"mine"', '"another"'), "another")):
+        recipe.write_text(text)
+        for _ in range(3):
+            (report,) = report_papers(runs, [BY_SLUG["ye2020"]])
+            assert report.studies[0].title == title
+    assert read == ["ye2020/quick", "ye2020/quick"]
