@@ -101,6 +101,9 @@ class ImbtuiApp(App[None]):
     Input > .input--placeholder { color: $text-muted; }
     Input:ansi > .input--cursor { color: ansi_default; background: ansi_default; text-style: reverse; }
     OptionList:ansi > .option-list--option-highlighted { background: ansi_default; text-style: reverse; }
+    OptionList:nocolor > .option-list--option-highlighted { text-style: underline; }
+    Button:nocolor:focus { text-style: bold reverse; }
+    Button:nocolor:disabled { text-style: strike; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(

@@ -181,3 +181,22 @@ def test_every_sign_that_is_written_has_a_like_in_ascii() -> None:
     signs = {c for path in package.rglob("*.py") for c in path.read_text("utf-8") if not c.isascii()}
     assert signs > set("─●…±")
     assert {sign for sign in signs if ascii_text(sign) == "?"} == set()
+
+
+async def test_without_colours_the_chosen_recipe_and_a_launch_that_cannot_be_still_show(
+    runs: RunsPaths, recipes: Path, opened: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def styles(pilot: Any, text: str) -> list[Any]:
+        strips = pilot.app.screen._compositor.render_inline(pilot.app.screen.size).strips
+        return [segment.style for strip in strips for segment in strip if text in segment.text]
+
+    async with opened(runs) as (_, pilot):
+        await pilot.press("n")
+        await wait(pilot, lambda: "quickstart " in shown(pilot))
+        await pilot.press(*"broken")
+        await wait(pilot, lambda: any(style.underline for style in styles(pilot, "broken ")))
+        await pilot.press("enter")
+        await wait(pilot, lambda: "cannot be launched" in shown(pilot))
+        await wait(pilot, lambda: any(style.strike for style in styles(pilot, "Launch")))

@@ -79,6 +79,7 @@ class FormScreen(Screen[None]):
     FormScreen > #about { height: auto; max-height: 3; padding: 0 2; color: $text-muted; }
     FormScreen > #said { height: auto; min-height: 1; max-height: 4; padding: 0 2; }
     FormScreen > #said.-wrong { color: $text-error; }
+    FormScreen:nocolor > #said.-wrong { text-style: bold; }
     FormScreen > #buttons { height: 1; padding: 0 2; margin: 1 0; }
     FormScreen > #body { height: 1fr; }
     FormScreen ResolvedRecipes { display: none; width: 42%; padding: 0 1 0 2; }
