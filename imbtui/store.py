@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from imbtui import files, metrics, shapes
@@ -237,8 +238,9 @@ def studies(runs: RunsPaths, *, warn: Callable[[str], None] = lambda sentence: N
     Args:
         warn: takes a sentence about each that is damaged.
     """
-    records = []
-    for path in sorted(runs.studies.glob("*.json")):
+    records: list[dict[str, Any]] = []
+    # They say to the second when they were recorded: of two in one second the files tell which came first.
+    for path in sorted(runs.studies.glob("*.json"), key=_written):
         record = files.read_json(path)
         key = shapes.damaged(record, shapes.STUDY) if isinstance(record, dict) else ""
         if isinstance(record, dict) and key is None:
@@ -248,6 +250,13 @@ def studies(runs: RunsPaths, *, warn: Callable[[str], None] = lambda sentence: N
             name = files.printable(f"{path.parent.name}/{path.name}")
             warn(f"{name} {what}: that study is left out until it is run again, which reuses its runs")
     return sorted(records, key=lambda record: record.get("recorded", ""))
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def list_ids(runs: RunsPaths) -> list[str]:
