@@ -12,6 +12,7 @@ from imbtui.paths import RunsPaths
 from imbtui.tui.app import ImbtuiApp
 from imbtui.tui.messages import Row
 from imbtui.tui.ordering import Order
+from imbtui.tui.places import CHUNK, Places
 from imbtui.tui.searched import Searched
 from imbtui.tui.widgets.runs_table import RunsTable
 
@@ -96,3 +97,18 @@ def test_an_order_is_that_of_sorting_whatever_changes() -> None:
         have = [place for place, key in enumerate(keys) if key is not None]
         have.sort(key=lambda place: -(keys[place] or 0), reverse=descending)
         assert order.places(descending=descending) == have + [p for p, key in enumerate(keys) if key is None]
+
+
+def test_places_are_learnt_as_far_as_it_takes() -> None:
+    read: list[int] = []
+
+    class Counted(list[Row]):
+        def __getitem__(self, place: Any) -> Any:
+            read.append(place.stop)
+            return super().__getitem__(place)
+
+    places = Places(Counted({"id": f"run{number}"} for number in range(5 * CHUNK)))
+    assert places.get("run7") == 7 and read == [CHUNK]
+    assert places.get(f"run{2 * CHUNK}") == 2 * CHUNK and read[-1] == 3 * CHUNK
+    assert places.get("another") is None and places.get("another") is None and read[-1] == 5 * CHUNK
+    assert len(read) == 5

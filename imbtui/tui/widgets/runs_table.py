@@ -20,6 +20,7 @@ from imbtui.tui import rows as say
 from imbtui.tui.grouping import Group, arrange, mean
 from imbtui.tui.messages import Row
 from imbtui.tui.ordering import Order
+from imbtui.tui.places import Places
 from imbtui.tui.widgets.run_lines import RunLines
 from imbtui.tui.widgets.table import GAP, MEASURED, Column, cell
 
@@ -158,7 +159,7 @@ class RunsTable(RunLines):
         self.toggled: set[str] = set()
         self.hidden: set[str] = set()
         self._runs: list[Row] = []
-        self._run_places: dict[str, int] | None = None
+        self._run_places = Places(self._runs)
         self._orders: dict[str, Order] = {}
         self._has_best = False
         self.typing = False
@@ -198,10 +199,8 @@ class RunsTable(RunLines):
 
     def _places_of(self, ids: Iterable[str]) -> dict[str, int]:
         """Return where runs stand in the list as it came, those that are in it."""
-        if self._run_places is None:
-            self._run_places = {row["id"]: place for place, row in enumerate(self._runs)}
-        places = self._run_places
-        return {run_id: places[run_id] for run_id in ids if run_id in places}
+        places = {run_id: self._run_places.get(run_id) for run_id in ids}
+        return {run_id: place for run_id, place in places.items() if place is not None}
 
     def is_marked(self, row: Row) -> bool:
         group = row.get("group")
@@ -231,7 +230,8 @@ class RunsTable(RunLines):
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
         if rows is not self._runs:
-            self._runs, self._run_places, self._orders = list(rows), None, {}
+            self._runs, self._orders = list(rows), {}
+            self._run_places = Places(self._runs)
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
         return self._sorted(self._runs)
@@ -290,9 +290,11 @@ class RunsTable(RunLines):
         run = self.run
         self.grouped = not self.grouped
         self.show(self._runs)
-        if self.grouped and run is not None and run["id"] not in self._places:
+        if self.grouped and run is not None and self._places.get(run["id"]) is None:
             # The run is folded away: the cursor stands on the innermost group that shows.
-            self.select(next(key for key in reversed(say.group_keys(run)) if key in self._places))
+            self.select(
+                next(key for key in reversed(say.group_keys(run)) if self._places.get(key) is not None)
+            )
         self.refresh()
         self.post_message(self.Arranged())
 

@@ -19,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from imbtui.tui.messages import Row
+from imbtui.tui.places import Places
 from imbtui.tui.theme import selected
 from imbtui.tui.widgets.kept import Kept
 
@@ -144,7 +145,7 @@ class Table(ScrollView, Kept, can_focus=True):
         self.marks: set[str] = set()
         self.sort_key = ""
         self.descending = True
-        self._at: dict[str, int] | None = None
+        self._places = Places(self.rows)
         self._cursor = 0
         self._highlighted: str | None = None
         self._needed: dict[str, int] = {}
@@ -178,7 +179,7 @@ class Table(ScrollView, Kept, can_focus=True):
         self.rows = self.arranged(rows)
         if bool(self.rows) is not had:
             self.refresh_bindings()  # on an empty table fewer keys do something
-        self._at = None
+        self._places = Places(self.rows)
         place = None if before is None else self._found(before)
         stays = place is not None
         self._cursor = min(self._cursor, max(0, len(self.rows) - 1)) if place is None else place
@@ -189,13 +190,6 @@ class Table(ScrollView, Kept, can_focus=True):
         self._keep_in_sight()
         self.repaint()
         self._tell()
-
-    @property
-    def _places(self) -> dict[str, int]:
-        """Positions by id; made when first asked for, since with thousands of rows it takes a while."""
-        if self._at is None:
-            self._at = {row["id"]: position for position, row in enumerate(self.rows)}
-        return self._at
 
     def _found(self, wanted: Row) -> int | None:
         """Return a row's position; mostly it is where the cursor stands, or the same object elsewhere."""
@@ -225,8 +219,9 @@ class Table(ScrollView, Kept, can_focus=True):
 
     def select(self, row_id: str) -> None:
         """Put the cursor on a row."""
-        if row_id in self._places:
-            self._go(self._places[row_id])
+        position = self._places.get(row_id)
+        if position is not None:
+            self._go(position)
 
     def unmark(self) -> None:
         """Take away all marks."""
