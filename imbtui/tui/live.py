@@ -504,6 +504,11 @@ class Live:
         self.listed = True
         return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
 
+    @property
+    def active(self) -> dict[str, Row]:
+        """The queued and running runs by id."""
+        return {run_id: self.rows[place] for run_id, place in self._active.items()}
+
     def take_progress(self, message: ProgressMade) -> None:
         """Keep the rows of active runs."""
         for run_id, row in message.rows.items():

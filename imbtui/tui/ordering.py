@@ -22,6 +22,7 @@ class Order:
         self._keys = list(keys)
         self._rank = rank
         self._places: dict[Any, list[int]] = {}
+        self._order: dict[bool, list[int]] = {}
         for place, key in enumerate(self._keys):
             places = self._places.get(key)
             if places is None:
@@ -34,6 +35,7 @@ class Order:
         before = self._keys[place]
         if key == before:
             return
+        self._order.clear()
         places = self._places[before]
         del places[bisect_left(places, place)]
         if not places:
@@ -43,6 +45,10 @@ class Order:
 
     def places(self, *, descending: bool) -> list[int]:
         """Return the places in order; rows with equal keys in the order in which they came."""
-        keys = sorted((key for key in self._places if key is not None), key=self._rank, reverse=descending)
-        order = [place for key in keys for place in self._places[key]]
-        return order + self._places.get(None, [])
+        if descending not in self._order:
+            keys = sorted(
+                (key for key in self._places if key is not None), key=self._rank, reverse=descending
+            )
+            order = [place for key in keys for place in self._places[key]]
+            self._order[descending] = order + self._places.get(None, [])
+        return self._order[descending]

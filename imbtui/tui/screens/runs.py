@@ -231,6 +231,7 @@ class Runs(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self.query_one(Head).machine(self.app.live.machine)
+        self._table.update(self.app.live.active)  # it was not told of their progress meanwhile
         self.on_runs_changed()
         self.app.live.poke()
 
@@ -267,34 +268,39 @@ class Runs(Screen[None]):
         return self.query_one(RunsTable)
 
     def _show_all(self) -> None:
-        live = self.app.live
-        if self._filter is not None and self._filter.needs_folders:
+        if self._filter is None:
+            self._show(None)
+        elif self._filter.needs_folders:
             self._filter_in_thread(self._filter)
-            shown = [row for row in live.rows if row["id"] in self._matched]
+            self._show_matched()
         else:
-            shown = self._filtered(self._filter) if self._filter else list(live.rows)
-        self._show(shown)
+            self._show(self._filtered(self._filter))
 
-    def _filtered(self, chosen: RunFilter) -> list[Row]:
-        """Return the rows that satisfy a filter; a word that is typed on looks only at those it had found."""
+    def _filtered(self, chosen: RunFilter) -> Sequence[int]:
+        """Return where runs stand that satisfy a filter; a word that is typed on looks only where it was."""
         live, among = self.app.live, None
         if self._found is not None:
             before, searched, places = self._found
             among = places if searched is live.searched and chosen.narrows(before) else None
         places = chosen.find(live.rows, live.searched, among=among)
         self._found = (chosen, live.searched, places)
-        return [live.rows[place] for place in places]
+        return places
 
-    def _show(self, rows: list[Row]) -> None:
+    def _show_matched(self) -> None:
+        self._show([place for place, row in enumerate(self.app.live.rows) if row["id"] in self._matched])
+
+    def _show(self, among: Sequence[int] | None) -> None:
+        """Show the runs at these places of the list, or all."""
         live = self.app.live
-        self._table.show(rows)
+        self._table.show_runs(live.rows, among)
+        shown = len(live.rows if among is None else among)
         if self._filter_text:
-            self._line.say(f"{len(rows)} of {plural(len(live.rows), 'run')}   Esc clears")
-        empty, place = not rows and (live.listed or self._waits), self.query_one("#list")
+            self._line.say(f"{shown} of {plural(len(live.rows), 'run')}   Esc clears")
+        empty, place = not shown and (live.listed or self._waits), self.query_one("#list")
         if place.has_class("-empty") is not empty:
             place.set_class(empty, "-empty")
             self.refresh_bindings()
-        if not rows:
+        if not shown:
             self.query_one("#empty", Static).update(self._nothing())
         self._show_selected()
 
@@ -506,7 +512,7 @@ class Runs(Screen[None]):
     def on_filtered(self, message: Filtered) -> None:
         if self._filter is not None and message.text == self._filter.text and message.ids != self._matched:
             self._matched = message.ids
-            self._show([row for row in self.app.live.rows if row["id"] in self._matched])
+            self._show_matched()
 
     def action_back(self) -> None:
         if self._filter_text or self._line.text:

@@ -158,8 +158,11 @@ class RunsTable(RunLines):
         self.grouped = False
         self.toggled: set[str] = set()
         self.hidden: set[str] = set()
+        self._all: list[Row] = []
+        self._all_places = Places(self._all)
+        self._shown: Sequence[int] | None = None
+        self._among: set[int] | None = None
         self._runs: list[Row] = []
-        self._run_places = Places(self._runs)
         self._orders: dict[str, Order] = {}
         self._has_best = False
         self.typing = False
@@ -183,23 +186,38 @@ class RunsTable(RunLines):
     def chosen(self) -> list[Row]:
         """The marked runs; without marks the one under the cursor, or all of the group under it."""
         if self.marks:
-            marked = self._places_of(self.marks)
-            return [self._runs[place] for place in sorted(marked.values())]
+            marked = sorted(self._places_of(self.marks).values())
+            return [self._all[place] for place in marked if self._among is None or place in self._among]
         if self.group is not None:
             return list(self.group.runs)
         return [self.run] if self.run else []
 
+    def show_runs(self, rows: list[Row], among: Sequence[int] | None = None) -> None:
+        """Show runs; the order of each column is learnt once a list, whatever is shown of it.
+
+        Args:
+            rows: all runs, newest first. The list is not copied: `update` is told of rows that change.
+            among: places of those to show, in the order of the list; None: all.
+        """
+        if rows is not self._all:
+            self._all, self._all_places, self._orders = rows, Places(rows), {}
+        self._shown, self._among = among, None if among is None else set(among)
+        self._show_again()
+
+    def _show_again(self) -> None:
+        self.show(self._all if self._shown is None else map(self._all.__getitem__, self._shown))
+
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
         for run_id, place in self._places_of(rows).items():
-            self._runs[place] = rows[run_id]
+            self._all[place] = rows[run_id]
             for column in self.columns:
                 if column.key in self._orders:
                     self._orders[column.key].change(place, column.order(rows[run_id]))
 
     def _places_of(self, ids: Iterable[str]) -> dict[str, int]:
-        """Return where runs stand in the list as it came, those that are in it."""
-        places = {run_id: self._run_places.get(run_id) for run_id in ids}
+        """Return where runs stand among all, those that are there."""
+        places = {run_id: self._all_places.get(run_id) for run_id in ids}
         return {run_id: place for run_id, place in places.items() if place is not None}
 
     def is_marked(self, row: Row) -> bool:
@@ -229,25 +247,31 @@ class RunsTable(RunLines):
         self.refresh()
 
     def arranged(self, rows: Iterable[Row]) -> list[Row]:
-        if rows is not self._runs:
-            self._runs, self._orders = list(rows), {}
-            self._run_places = Places(self._runs)
+        self._runs = list(rows)
         if self.grouped:
             return arrange(self._runs, self.toggled, self._sorted)
-        return self._sorted(self._runs)
+        if self.sort_key == "age":
+            return self._sorted(self._runs)
+        column = self._sorted_by
+        if column.key not in self._orders:
+            self._orders[column.key] = Order(map(column.order, self._all), column.rank)
+        places: Iterable[int] = self._orders[column.key].places(descending=self.descending)
+        if self._among is not None:
+            places = filter(self._among.__contains__, places)
+        return list(map(self._all.__getitem__, places))
+
+    @property
+    def _sorted_by(self) -> Column:
+        return next(column for column in self.columns if column.key == self.sort_key)
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         if self.sort_key == "age":
             return rows if self.descending else rows[::-1]  # they come newest first
-        column = next(c for c in self.columns if c.key == self.sort_key)
+        column = self._sorted_by
         if rows and "group" in rows[0] and column.key not in ("name", "last", "best"):
             return rows
-        order = self._orders.get(column.key) if rows is self._runs else None
-        if order is None:
-            order = Order(map(column.order, rows), column.rank)
-            if rows is self._runs:
-                self._orders[column.key] = order
-        return [rows[place] for place in order.places(descending=self.descending)]
+        places = Order(map(column.order, rows), column.rank).places(descending=self.descending)
+        return [rows[place] for place in places]
 
     # Keys
 
@@ -289,7 +313,7 @@ class RunsTable(RunLines):
     def action_group(self) -> None:
         run = self.run
         self.grouped = not self.grouped
-        self.show(self._runs)
+        self._show_again()
         if self.grouped and run is not None and self._places.get(run["id"]) is None:
             # The run is folded away: the cursor stands on the innermost group that shows.
             self.select(
@@ -307,7 +331,7 @@ class RunsTable(RunLines):
 
     def _toggle(self, group: Group) -> None:
         self.toggled.symmetric_difference_update({group.key})
-        self.show(self._runs)
+        self._show_again()
         self._tell(always=True)
 
     def action_sort(self) -> None:
@@ -322,7 +346,7 @@ class RunsTable(RunLines):
     def sort_by(self, key: str, *, descending: bool) -> None:
         """Sort by a column."""
         self.sort_key, self.descending = key, descending
-        self.show(self._runs)
+        self._show_again()
         self.post_message(self.Arranged())
 
     def heading_clicked(self, column: Column | None) -> None:
