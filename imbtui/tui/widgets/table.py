@@ -12,7 +12,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.color import Color
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -156,7 +155,6 @@ class Table(ScrollView, Kept, can_focus=True):
         self._strips: dict[str, tuple[Row, bool, bool, Strip]] = {}
         self._heading: tuple[str, bool, Strip] | None = None
         self._drawn_as: tuple[Any, ...] = ()
-        self._background: Color | None = None
 
     # What it shows
 
@@ -363,24 +361,14 @@ class Table(ScrollView, Kept, can_focus=True):
         super().forget()
         self._forget_lines()
         self._styles.clear()
-        self._background = None
 
     def _forget_lines(self) -> None:
         self._strips.clear()
         self._heading = None
 
     def draw_lines(self, crop: Region) -> list[Strip]:
-        # The usual way takes 0.1 ms a line for borders and the like, which no table has.
         self._prepare()
-        width = self.size.width
-        strips = [self.render_line(y) for y in crop.line_range]
-        if self._background is None:
-            self._background = self.background_colors[1]
-        for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, self._background) for strip in strips]
-        if crop.column_span != (0, width):
-            strips = [strip.crop(*crop.column_span) for strip in strips]
-        return strips
+        return super().draw_lines(crop)
 
     def _prepare(self) -> None:
         """Forget drawn lines when columns or widths have changed, or when they have stood for long."""
