@@ -17,8 +17,10 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import Worker, WorkerState
 
 from imbtui.errors import UserError
 from imbtui.files import printable
@@ -134,6 +136,8 @@ class ImbtuiApp(App[None]):
 
     def __init__(self, runs: RunsPaths) -> None:
         super().__init__()
+        self._spare: Screen[None] | None = None
+        self._settling: Timer | None = None
         self.runs = runs
         self.live = Live(self, runs)
         self.view = view_state.load(runs)
@@ -154,12 +158,30 @@ class ImbtuiApp(App[None]):
     def on_mount(self) -> None:
         self.app_resume_signal.subscribe(self, lambda _: self._written.forget())
         self.live.start()
-        self.set_timer(SETTLED, self._prepare)
+        self.settle()
+
+    def settle(self) -> None:
+        """Make ready what Enter opens once the screen has stood for a moment.
+
+        To import a run's screen, make its widgets and give them their styles takes four times as long as to
+        show it.
+        """
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(SETTLED, self._prepare)
 
     def _prepare(self) -> None:
-        """Import what Enter opens before it is pressed: that takes a third of the time to open it."""
-        work = partial(importlib.import_module, f"{SCREENS_PACKAGE}.run")
-        self.run_worker(work, thread=True, group="prepare", exit_on_error=False)
+        if self._spare is None:
+            work = partial(importlib.import_module, f"{SCREENS_PACKAGE}.run")
+            self.run_worker(work, thread=True, group="prepare", exit_on_error=False)
+
+    async def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Make the screen whose file was imported."""
+        if event.worker.group == "prepare" and event.state is WorkerState.SUCCESS and self._spare is None:
+            self._spare = self._build("run")
+            _, mounted = self._get_screen(self._spare)
+            await mounted
+            self._spare._refresh_layout(self.size)
 
     def on_unmount(self) -> None:
         self.live.stop()
@@ -184,6 +206,10 @@ class ImbtuiApp(App[None]):
 
     def watch_theme(self, theme: str) -> None:
         self.view.theme = theme
+        if self._spare is not None:  # it has the styles of the theme before
+            self._spare.remove()
+            self._spare = None
+            self.settle()
 
     def choose_theme(self, theme: str) -> None:
         """Use a theme from now on."""
@@ -256,7 +282,9 @@ class ImbtuiApp(App[None]):
 
     def open_run(self, run_id: str) -> None:
         """Open one run."""
-        self.push_screen(self._build("run", run_id))
+        screen, self._spare = self._spare or self._build("run"), None
+        screen.show_run(run_id)  # type: ignore[attr-defined]
+        self.push_screen(screen)
 
     def open_form(self, recipe: str) -> None:
         """Open the form of a recipe."""

@@ -15,7 +15,7 @@ import contextlib
 import gc
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,7 @@ from imbtui.tui.messages import (
     Seen,
     SystemGrew,
 )
+from imbtui.tui.places import Places
 from imbtui.tui.searched import Searched
 
 if TYPE_CHECKING:
@@ -414,6 +415,7 @@ class Live:
 
     Attributes:
         rows: all runs, newest first, as of the newest message.
+        counts: how many of them are in which state.
         searched: the texts of these rows.
         machine: the newest reading; None before the first.
         listed: whether the list of runs has been read.
@@ -421,6 +423,8 @@ class Live:
 
     def __init__(self, app: App[Any], runs: RunsPaths) -> None:
         self.rows: list[Row] = []
+        self.counts: Counter[str] = Counter()
+        self._places = Places(self.rows)
         self.searched = Searched(())
         self.machine: Any = None
         self.listed = False
@@ -500,9 +504,15 @@ class Live:
 
         were = set(self._active)
         self.rows, self.searched = list(message.rows), message.searched
+        self.counts, self._places = Counter(row["state"] for row in self.rows), Places(self.rows)
         self._active = {row["id"]: place for place, row in enumerate(self.rows) if row["state"] in ACTIVE}
         self.listed = True
         return [row for row in self.rows if row["id"] in were and row["state"] not in ACTIVE]
+
+    def row(self, run_id: str) -> Row | None:
+        """Return a run's row; None: there is no such run."""
+        place = self._places.get(run_id)
+        return None if place is None else self.rows[place]
 
     @property
     def active(self) -> dict[str, Row]:

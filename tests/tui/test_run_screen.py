@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.widgets import ContentSwitcher
 
 from imbtui import files
@@ -41,6 +42,45 @@ async def test_curves_come_first(
         assert "epoch 50 of 80" in text and "62 %" in text
         charts = [plot for plot in app.screen.query("#curves Plot") if plot.display]
         assert len(charts) == (1 if size == (80, 24) else 9)
+
+
+async def test_a_screen_stands_ready_before_enter_and_serves_one_run(
+    gallery: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    def ready(*, but: Any = None) -> bool:
+        return app._spare is not None and app._spare is not but and app._spare.size == app.size
+
+    async with opened(gallery) as (app, pilot):
+        await wait(pilot, ready)
+        first = app._spare
+        await open_run(app, pilot, wait, shown)
+        assert app.screen is first
+        await wait(pilot, lambda: "balanced accuracy" in shown(pilot) and has_ink(shown(pilot)))
+        await pilot.press("2", "escape")
+        await wait(pilot, lambda: ready(but=first))
+        assert not first.is_attached
+        second = app._spare
+        await open_run(app, pilot, wait, shown, "fceaaa-ce-s0")
+        assert app.screen is second
+        assert app.screen.query_one(ContentSwitcher).current == "curves"
+        assert RUNNING not in shown(pilot)
+
+
+async def test_a_screen_that_stands_ready_follows_theme_and_size(
+    gallery: RunsPaths, opened: Any, wait: Any, shown: Any
+) -> None:
+    async with opened(gallery, (80, 24)) as (app, pilot):
+        await wait(pilot, lambda: app._spare is not None and app._spare.is_mounted)
+        before = app._spare
+        await pilot.press("f2")
+        await wait(pilot, lambda: app._spare not in (None, before) and app._spare.is_mounted)
+        await pilot.resize_terminal(200, 50)
+        await open_run(app, pilot, wait, shown)
+        await wait(pilot, lambda: has_ink(shown(pilot)))
+        assert app.screen.size == (200, 50)
+        assert len([plot for plot in app.screen.query("#curves Plot") if plot.display]) == 9
+        background = app.screen.query_one("#status").styles.background
+        assert background == Color.parse(app.theme_variables["surface"])
 
 
 async def test_numbers_and_tab_change_tabs(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:

@@ -131,7 +131,7 @@ class FormScreen(Screen[None]):
     def on_mount(self) -> None:
         head = self.query_one(Head)
         head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
+        head.runs(self.app.live.counts)
         self.run_worker(self._read, thread=True, group="read", exit_on_error=False)
 
     def on_machine_seen(self, message: MachineSeen) -> None:

@@ -119,7 +119,7 @@ class NewRun(Screen[None]):
         self.query_one(OptionList).can_focus = False
         head = self.query_one(Head)
         head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
+        head.runs(self.app.live.counts)
         self.run_worker(self._find, thread=True, exclusive=True, group="read", exit_on_error=False)
 
     def on_machine_seen(self, message: MachineSeen) -> None:

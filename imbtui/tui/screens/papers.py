@@ -100,7 +100,7 @@ class Papers(Screen[None]):
     def on_machine_seen(self) -> None:
         head = self.query_one(Head)
         head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
+        head.runs(self.app.live.counts)
 
     def on_runs_changed(self) -> None:
         self._read()

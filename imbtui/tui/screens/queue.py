@@ -155,7 +155,7 @@ class Queue(Screen[None]):
     def on_machine_seen(self) -> None:
         head = self.query_one(Head)
         head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
+        head.runs(self.app.live.counts)
         self._show_devices()
 
     def on_resize(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -100,13 +100,13 @@ class Run(Screen[None]):
     """One run.
 
     Args:
-        run_id: the run.
+        run_id: the run; empty for a screen that is made before anybody knows which it will be.
     """
 
     app: ImbtuiApp
 
     DEFAULT_CSS = """
-    Run #status { height: auto; max-height: 4; padding: 0 1; background: $surface; }
+    Run #status { height: auto; min-height: 1; max-height: 4; padding: 0 1; background: $surface; }
     Run #panes { height: 1fr; }
     Run #panes > * { height: 1fr; }
     Run Lines { padding: 0 1; }
@@ -125,12 +125,14 @@ class Run(Screen[None]):
         Binding("R", "resume", "resume", id="run.resume", tooltip="Resume from the newest checkpoint."),
     ]
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str = "") -> None:
         super().__init__()
         self.run_id = run_id
+        self._made_ahead = False
         self._read = Read()
-        self._seen = ("", 0, False)
+        self._seen: tuple[str, int, bool] | None = None
         self._reading = False
+        self._said = ""
         self._tab = TABS[0]
         self._artefacts: list[Artefact] = []
         self._contents: dict[str, tuple[int, Content]] = {}
@@ -140,26 +142,42 @@ class Run(Screen[None]):
         yield Head(printable(self.run_id))
         yield Static(id="status", markup=False)
         yield TabBar([tab.capitalize() for tab in TABS])
-        live = self.app.live
         with ContentSwitcher(id="panes", initial="curves"):
             with Container(id="curves"):
-                yield CurvesPane(live.curves.get(self.run_id), complete=self.run_id in live.complete)
+                yield CurvesPane()
             for tab in TABS[1:]:  # filled when they are opened: all at once would take as long as four curves
                 yield Container(id=tab)
         yield KeyBar()
 
     def on_mount(self) -> None:
         self.set_focus(self.query_one(CurvesPane))
-        self._read_folder()
+        if self.run_id:
+            self._begin()
+
+    def show_run(self, run_id: str) -> None:
+        """Show a run, on a screen that was made without one."""
+        self.run_id = run_id
+        if self.is_mounted:
+            self._made_ahead = True
+            self._begin()
+
+    def _begin(self) -> None:
         self._show_row()
         self._show_curves()
         self.query_one(Head).machine(self.app.live.machine)
         self.set_interval(LOOK_AGAIN, self._look_at_artefacts)
-        self._look_at_artefacts(at_once=True)
-        self.app.live.poke()
+        self.call_after_refresh(self._read_all)
 
-    def on_screen_resume(self) -> None:
-        self._show_row()
+    def _read_all(self) -> None:
+        """Read what the curves do not need, once they stand: threads would take the processor from them."""
+        self._read_folder()
+        self._look_at_artefacts(at_once=True)
+
+    def on_screen_resume(self, event: events.ScreenResume) -> None:
+        if self._made_ahead:
+            self._made_ahead = event.refresh_styles = False  # it has its styles already
+        else:
+            self._show_row()
         self.app.live.poke()
 
     def wants(self) -> Wants:
@@ -169,7 +187,7 @@ class Run(Screen[None]):
 
     @property
     def _row(self) -> Row | None:
-        return next((row for row in self.app.live.rows if row["id"] == self.run_id), None)
+        return self.app.live.row(self.run_id)
 
     # What the poller says
 
@@ -203,11 +221,10 @@ class Run(Screen[None]):
     def _show_row(self) -> None:
         row = self._row
         head = self.query_one(Head)
-        head.runs(self.app.live.rows)
-        status = self.query_one("#status", Static)
+        head.runs(self.app.live.counts)
         if row is None:
             gone = "reading …" if not self.app.live.listed else "this run's folder is gone"
-            status.update(gone)
+            self._say(gone)
             return
         head.set(
             title=f"{say.name(row)}  seed {row.get('seed', '')}",
@@ -216,12 +233,19 @@ class Run(Screen[None]):
         live = self.app.live
         share = 1.0 if self.run_id in live.complete else live.share.get(self.run_id, 1.0)
         reading = f"reading a long metrics file: {100 * share:.0f} %   " if share < 1 else ""
-        status.update(reading + _status(row, self.size.width - 2 - len(reading)))
+        self._say(reading + _status(row, self.app.size.width - 2 - len(reading)))
         seen = (row["state"], row.get("attempt", 1), "live" in row)
-        if seen != self._seen:
-            self._seen = seen
+        if self._seen not in (None, seen):
             self._read_folder()
+        self._seen = seen
         self.refresh_bindings()
+
+    def _say(self, status: str) -> None:
+        """Show the state in words; another one of one line does not lay the screen out anew."""
+        if status != self._said:
+            place, lines = self.query_one("#status", Static), (self._said, status)
+            self._said = status
+            place.update(status, layout=any(cell_len(line) > self.app.size.width - 2 for line in lines))
 
     def _show_curves(self) -> None:
         live = self.app.live

@@ -234,6 +234,7 @@ class Runs(Screen[None]):
         self._table.update(self.app.live.active)  # it was not told of their progress meanwhile
         self.on_runs_changed()
         self.app.live.poke()
+        self.app.settle()
 
     def wants(self) -> Wants:
         """The selected run's curve is drawn where there is room for the preview."""
@@ -242,7 +243,7 @@ class Runs(Screen[None]):
     # What the poller says
 
     def on_runs_changed(self) -> None:
-        self.query_one(Head).runs(self.app.live.rows)
+        self.query_one(Head).runs(self.app.live.counts)
         self._show_all()
         self._follow()
 

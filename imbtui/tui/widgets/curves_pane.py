@@ -95,7 +95,8 @@ class CurvesPane(Grid, can_focus=True):
 
     def compose(self) -> ComposeResult:
         self._fit(self.app.size)
-        for number in range(max(1, len(self._on_screen()))):
+        # While it is not known how many are needed, all for which there is room: later they take longer.
+        for number in range(self._shown if self._curves is None else max(1, len(self._on_screen()))):
             yield Plot(id=f"chart-{number}")
 
     def on_resize(self, event: events.Resize) -> None:
@@ -106,8 +107,9 @@ class CurvesPane(Grid, can_focus=True):
         """Lay out as many charts as there is room for."""
         columns = max(1, min(MOST_BESIDE, size.width // CHART_WIDTH))
         rows = max(1, min(MOST_BELOW, size.height // self.CHART_HEIGHT))
-        self.styles.grid_size_columns = columns
-        self.styles.grid_size_rows = rows
+        if (columns, rows) != (self.styles.grid_size_columns, self.styles.grid_size_rows):
+            self.styles.grid_size_columns = columns
+            self.styles.grid_size_rows = rows
         self._shown = columns * rows
 
     def _plots(self, count: int) -> list[Plot]:

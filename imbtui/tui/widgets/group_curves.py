@@ -312,7 +312,7 @@ class ChartScreen(Screen[None]):
     def on_machine_seen(self) -> None:
         head = self.query_one(Head)
         head.machine(self.app.live.machine)
-        head.runs(self.app.live.rows)
+        head.runs(self.app.live.counts)
 
     def action_tab(self, number: int) -> None:
         """Show a pane and go into it; from there, or where there is nothing to go into, to the table."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -11,7 +10,6 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from imbtui.tui.machine import GIB, Machine
-from imbtui.tui.messages import Row
 from imbtui.tui.widgets.kept import Kept
 
 LEAST_PLACE = 24  # cells that a place is shortened to at most
@@ -48,9 +46,8 @@ class Head(Kept):
             self._machine = machine
             self.repaint()
 
-    def runs(self, rows: Iterable[Row]) -> None:
-        """Count the runs of a queue."""
-        counts = Counter(row["state"] for row in rows)
+    def runs(self, counts: Counter[str]) -> None:
+        """Show how many runs are in which state."""
         if counts != self._counts:
             self._counts = counts
             self.repaint()
