@@ -178,10 +178,11 @@ class ImbtuiApp(App[None]):
     async def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Make the screen whose file was imported."""
         if event.worker.group == "prepare" and event.state is WorkerState.SUCCESS and self._spare is None:
-            self._spare = self._build("run")
-            _, mounted = self._get_screen(self._spare)
+            screen = self._spare = self._build("run")
+            _, mounted = self._get_screen(screen)
             await mounted
-            self._spare._refresh_layout(self.size)
+            if self._spare is screen:  # else it was opened or given up in the meantime
+                screen._refresh_layout(self.size)
 
     def on_unmount(self) -> None:
         self.live.stop()
