@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.cells import cell_len
 from textual import events, on
@@ -43,6 +44,8 @@ from imbtui.tui.widgets.tab_bar import TabBar
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
+
+Pane = TypeVar("Pane", bound=Widget)
 
 KEY = ""
 TITLE = "Run"
@@ -210,12 +213,12 @@ class Run(Screen[None]):
 
     def on_log_grew(self, message: LogGrew) -> None:
         if message.run_id == self.run_id:
-            for pane in self.query(LogPane):
+            for pane in self._made(LogPane):
                 pane.show(message.lines)
 
     def on_system_grew(self, message: SystemGrew) -> None:
         if message.run_id == self.run_id:
-            for pane in self.query(SystemPane):
+            for pane in self._made(SystemPane):
                 pane.show(message.curves, complete=True)
 
     def _show_row(self) -> None:
@@ -251,9 +254,9 @@ class Run(Screen[None]):
         live = self.app.live
         curves = live.curves.get(self.run_id)
         self.query_one("#curves CurvesPane", CurvesPane).show(curves, complete=self.run_id in live.complete)
-        for probes in self.query(ProbesPane):
+        for probes in self._made(ProbesPane):
             probes.show(curves)
-        for classes in self.query(ClassesPane):
+        for classes in self._made(ClassesPane):
             classes.show_run(curves, self._read.counts, self._read.shots)
 
     # Its folder
@@ -271,7 +274,7 @@ class Run(Screen[None]):
 
     def _show_recipe(self) -> None:
         read = self._read
-        for pane in self.query(RecipePane):
+        for pane in self._made(RecipePane):
             pane.show_recipe(read.source, read.overrides, read.origins)
 
     # Its artefacts
@@ -298,9 +301,9 @@ class Run(Screen[None]):
         self._show_artefacts(message.contents)
 
     def _show_artefacts(self, contents: dict[str, tuple[int, Content]]) -> None:
-        for classes in self.query(ClassesPane) if CONFUSION in contents else ():
+        for classes in self._made(ClassesPane) if CONFUSION in contents else ():
             classes.show_confusion(contents[CONFUSION][1])
-        for probes in self.query(ProbesPane):
+        for probes in self._made(ProbesPane):
             probes.show_artefacts(self._artefacts, contents)
 
     @on(ProbesPane.Wanted)
@@ -310,6 +313,10 @@ class Run(Screen[None]):
             self._look_at_artefacts(at_once=True)
 
     # Tabs
+
+    def _made(self, kind: type[Pane]) -> Iterable[Pane]:
+        """Return the pane of a kind, if it has been made; one that is being made is shown all in the end."""
+        return (pane for pane in self.query(kind) if pane.is_mounted)
 
     async def _pane(self, tab: str) -> Widget:
         """Return the pane of a tab; it is made when the tab is opened for the first time."""
