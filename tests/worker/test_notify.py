@@ -48,7 +48,8 @@ def test_every_end_is_told_once_but_not_what_the_user_stopped(
     ended = [box.submit(), box.submit(end="raise"), box.submit(end="segv", submit={"retries": 1})]
     stopped = box.submit(steps=100_000)
     worker.ensure(box.runs)
-    box.wait(lambda: box.state(stopped) == "running")
+    # What waits to be told when a worker is killed stays untold: kill it when all has been told.
+    box.wait(lambda: len(list(told.iterdir())) == len(ended) and box.state(stopped) == "running")
     box.kill_worker()
     worker.ensure(box.runs)
     worker.request_stop(box.runs, stopped.id)
