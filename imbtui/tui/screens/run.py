@@ -100,10 +100,10 @@ class ArtefactsRead(Message, bubble=False):
 
 
 class Run(Screen[None]):
-    """One run.
+    """One run; made before anybody knows which, and told by `show_run`.
 
-    Args:
-        run_id: the run; empty for a screen that is made before anybody knows which it will be.
+    Attributes:
+        run_id: the run; empty before that.
     """
 
     app: ImbtuiApp
@@ -128,9 +128,9 @@ class Run(Screen[None]):
         Binding("R", "resume", "resume", id="run.resume", tooltip="Resume from the newest checkpoint."),
     ]
 
-    def __init__(self, run_id: str = "") -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.run_id = run_id
+        self.run_id = ""
         self._made_ahead = False
         self._read = Read()
         self._seen: tuple[str, int, bool] | None = None
@@ -142,7 +142,7 @@ class Run(Screen[None]):
         self._wanted: set[str] = {CONFUSION}
 
     def compose(self) -> ComposeResult:
-        yield Head(printable(self.run_id))
+        yield Head(TITLE)
         yield Static(id="status", markup=False)
         yield TabBar([tab.capitalize() for tab in TABS])
         with ContentSwitcher(id="panes", initial="curves"):
@@ -158,7 +158,7 @@ class Run(Screen[None]):
             self._begin()
 
     def show_run(self, run_id: str) -> None:
-        """Show a run, on a screen that was made without one."""
+        """Show a run; once, before the screen is pushed."""
         self.run_id = run_id
         if self.is_mounted:
             self._made_ahead = True

@@ -27,11 +27,7 @@ _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
 class CurvesPane(Grid, can_focus=True):
-    """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same.
-
-    Args:
-        curves, complete: see `show`.
-    """
+    """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same."""
 
     app: ImbtuiApp
     TITLE = "Curves"
@@ -84,9 +80,10 @@ class CurvesPane(Grid, can_focus=True):
         Binding("w", "write", "copy", show=False, id="curves.write", tooltip="Copy the shown curves as CSV."),
     ]
 
-    def __init__(self, curves: Curves | None = None, *, complete: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._curves, self._complete = curves, complete
+        self._curves: Curves | None = None
+        self._complete = False
         self._first = 0
         self._shown = 1
         self._zoom: tuple[float, float] | None = None
@@ -95,8 +92,8 @@ class CurvesPane(Grid, can_focus=True):
 
     def compose(self) -> ComposeResult:
         self._fit(self.app.size)
-        # While it is not known how many are needed, all for which there is room: later they take longer.
-        for number in range(self._shown if self._curves is None else max(1, len(self._on_screen()))):
+        # It is not known yet how many are needed: all for which there is room, since later they take longer.
+        for number in range(self._shown):
             yield Plot(id=f"chart-{number}")
 
     def on_resize(self, event: events.Resize) -> None:
