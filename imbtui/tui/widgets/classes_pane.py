@@ -16,7 +16,7 @@ from imbtui.tui import sheet
 from imbtui.tui.artefacts import Content
 from imbtui.tui.curves import Curves
 from imbtui.tui.widgets.heat_map import HeatMap
-from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.lines import Line, Lines, bar
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -166,13 +166,12 @@ def bars(
         count = counts[label] if label < len(counts) else None
         group = "" if count is None else group_of(count, shots)
         shown = "–" if accuracy is None else text.number(accuracy)
-        full = 0 if accuracy is None else round(min(1.0, max(0.0, accuracy)) * room)
+        share = 0.0 if accuracy is None else min(1.0, max(0.0, accuracy))
         lines.append(
             [
                 (f"{label:>5}  ", "text"),
                 (f"{'' if count is None else count:>10}  {group:<6}  ", "quiet"),
-                ("▇" * full, "bar"),
-                ("·" * (room - full), "rail"),
+                *bar(share, room),
                 (f"  {shown:>6}", "text"),
             ]
         )

@@ -25,7 +25,7 @@ from imbtui.tui.curves import FIRST_FAMILIES, SPLITS, Curves, family
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, time_unit
 from imbtui.tui.widgets.head import Head
-from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.lines import Line, Lines, bar
 from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
 from imbtui.tui.widgets.tab_bar import TabBar
@@ -360,15 +360,8 @@ def _once(title: str, series: Sequence[Series], width: int) -> list[Line]:
     largest = max(abs(one.y[0]) for one in shown) or 1.0
     lines: list[Line] = [[(title, "strong")], [("", "text")]]
     for one, name, number in zip(shown, names, numbers, strict=True):
-        bar = round(full * abs(one.y[0]) / largest)
-        lines.append(
-            [
-                (f"{cell(printable(name), room)}  ", "text"),
-                ("▇" * bar, "bar"),
-                ("·" * (full - bar), "rail"),
-                (f"  {number}", "text"),
-            ]
-        )
+        label = f"{cell(printable(name), room)}  "
+        lines.append([(label, "text"), *bar(abs(one.y[0]) / largest, full), (f"  {number}", "text")])
     return lines
 
 

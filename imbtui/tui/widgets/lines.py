@@ -20,6 +20,12 @@ Line = Sequence[tuple[str, str]]
 STYLES = ("text", "quiet", "strong", "good", "warning", "bad", "accent", "bar", "rail", "found", "here")
 
 
+def bar(share: float, room: int) -> Line:
+    """Return a horizontal bar as pieces of a line, `room` cells wide, filled to a share of 0 to 1."""
+    full = round(share * room)
+    return [("▇" * full, "bar"), ("·" * (room - full), "rail")]
+
+
 class Lines(ScrollView, Kept, can_focus=True):
     """Lines of text.
 

@@ -22,7 +22,7 @@ from imbtui.tui.curves import Curves, family
 from imbtui.tui.curves import Line as Measured
 from imbtui.tui.series import of_family
 from imbtui.tui.widgets.heat_map import HeatMap
-from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.lines import Line, Lines, bar
 from imbtui.tui.widgets.plot import Plot
 
 if TYPE_CHECKING:
@@ -229,14 +229,7 @@ def _bars(name: str, values: list[float | None]) -> list[Line]:
     largest = max((abs(value) for value in values if value is not None), default=0.0) or 1.0
     lines: list[Line] = [[(f"{name}, newest", "strong")], [("", "text")]]
     for place, value in enumerate(values):
-        full = 0 if value is None else round(BAR * abs(value) / largest)
+        share = 0.0 if value is None else abs(value) / largest
         shown = "–" if value is None else text.number(value)
-        lines.append(
-            [
-                (f"{place:>5}  ", "quiet"),
-                ("▇" * full, "bar"),
-                ("·" * (BAR - full), "rail"),
-                (f"  {shown}", "text"),
-            ]
-        )
+        lines.append([(f"{place:>5}  ", "quiet"), *bar(share, BAR), (f"  {shown}", "text")])
     return lines
