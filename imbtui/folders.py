@@ -119,7 +119,7 @@ def create(
         "retries": launch.retries,
         "grace": launch.grace,
         "executor": "local" if here else launch.executor,
-        "slurm": None if launch.slurm is None else launch.slurm.model_dump(exclude_none=True),
+        "slurm": launch.request,
         "pack_key": "|".join(
             str(part)
             for part in (planned.study, planned.variant, launch.processes, planned.recipe.train.threads, gpus)

@@ -134,14 +134,13 @@ def _check_job(study: Study, recipe: Recipe, device: list[int] | str | None, ask
     from imbtui.launch import Order, Request, slurm
 
     launch = recipe.launch
-    table = None if launch.slurm is None else launch.slurm.model_dump(exclude_none=True)
     order = Order(
         launch="",
         folders=(),
         log=Path(os.devnull),
         processes=launch.processes,
         threads=recipe.train.threads,
-        request=Request.of(table, device),
+        request=Request.of(launch.request, device),
     )
     kind = (order.processes, order.threads, order.request)
     if kind not in asked:

@@ -361,6 +361,11 @@ class Launch(Table):
     retries: NonNegativeInt = 0
     grace: Positive = 30.0
 
+    @property
+    def request(self) -> dict[str, Any] | None:
+        """What `[launch.slurm]` says, without what it leaves to the cluster; None: there is none."""
+        return None if self.slurm is None else self.slurm.model_dump(exclude_none=True)
+
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
