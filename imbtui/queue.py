@@ -118,7 +118,7 @@ def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str,
         {
             "id": v.id,
             "state": v.state,
-            "why": _unseen(v, worker_lives),
+            "why": "" if v.job is None or worker_lives else _last_heard(v.job.says),
             "gpus": list(v.gpus),
             "position": None,
         }
@@ -126,26 +126,36 @@ def view(runs: RunsPaths, active: Sequence[str] | None = None) -> list[dict[str,
     ]
     position = 0
     for run in sorted(waiting, key=lambda run: run.job is None):
-        why = reasons.get(run.id) or run.reason or default_reason(chosen, worker_lives)
-        why = _unseen(run, worker_lives) or why
+        why = reason_of(
+            reasons.get(run.id),
+            run.reason,
+            otherwise=default_reason(chosen, worker_lives),
+            followed=run.job is None or worker_lives,
+            here=run.here,
+        )
         position += run.job is None
-        if run.here:
-            why = IN_A_TERMINAL
         gpus = list(run.gpus)
         turn = position if run.job is None else None
         rows.append({"id": run.id, "state": run.state, "why": why, "gpus": gpus, "position": turn})
     return rows
 
 
-def _unseen(run: store.RunView, worker_lives: bool) -> str:
-    """Return that nobody follows a run's job, since no process of it shows here; empty when somebody does."""
-    if run.job is None or worker_lives:
-        return ""
-    return last_heard(run.job.says)
+def reason_of(told: str | None, says: str, *, otherwise: str, followed: bool, here: bool) -> str:
+    """Return why a run waits, in one phrase: the worker knows more than the run's folder.
+
+    Args:
+        told: what the worker says of it.
+        says: what its folder says.
+        otherwise: what holds a run of which neither says anything, see `default_reason`.
+        followed: whether somebody would notice if a scheduler's job carries it.
+        here: whether it belongs to `run --here`.
+    """
+    if here:
+        return IN_A_TERMINAL
+    return told or says or otherwise if followed else _last_heard(says)
 
 
-def last_heard(says: str) -> str:
-    """Return what there is to say of a job that nobody follows."""
+def _last_heard(says: str) -> str:
     return f"{NO_WORKER}; last heard: {says}"
 
 

@@ -277,7 +277,7 @@ class Poller:
         self._worker_lives = lives = lock.held(self._runs)
         report = lock.report(self._runs).get("waiting") if lives else None
         self._waiting = report if isinstance(report, dict) else {}
-        self._otherwise = say.by_key(queue.default_reason(queue.settings(self._runs), lives))
+        self._otherwise = queue.default_reason(queue.settings(self._runs), lives)
 
     def _enrich(self, run_id: str) -> bool:
         """Add to an active run's row what the index does not hold; return whether anything is new."""
@@ -286,12 +286,14 @@ class Poller:
         if row["state"] == "queued":
             from imbtui import queue, store
 
-            # As the queue says it: the worker knows more than the run's folder.
-            why = str(self._waiting.get(run_id) or row.get("reason") or self._otherwise)
-            if row.get("device") == store.SLURM and not self._worker_lives:
-                why = say.by_key(queue.last_heard(str(row.get("reason"))))
-            elif row.get("here"):
-                why = queue.IN_A_TERMINAL
+            why = queue.reason_of(
+                str(self._waiting.get(run_id) or ""),
+                str(row.get("reason") or ""),
+                otherwise=self._otherwise,
+                followed=row.get("device") != store.SLURM or self._worker_lives,
+                here=bool(row.get("here")),
+            )
+            why = say.by_key(why)
             addition = {"why": why} if why != row.get("why") else None
         elif row["state"] == "running" and run_id in self._active:
             addition = self._progress(row, self._active[run_id])
