@@ -7,15 +7,16 @@ are read only for what the listing does not hold, and last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from imbtui import knobs, where
 from imbtui.paths import RunsPaths
 from imbtui.tui.messages import Row
-from imbtui.tui.searched import Searched
+from imbtui.tui.searched import Column, Searched
 
+_LASTING = frozenset({"id", "study", "variant", "title", "arm", "seed", "digest", "created", "name"})
 _LISTED = frozenset(
     {"id", "state", "reason", "study", "variant", "title", "arm", "seed", "digest"}
     | {"created", "attempt", "seconds", "tags", "tag", "name"}
@@ -29,6 +30,9 @@ class RunFilter:
         runs: where run folders are.
         text: the expression; empty: everything.
         known: recipes that were read before, by run id; what is read is added.
+
+    Attributes:
+        lasting: keys of the listing under which a run keeps what it has.
 
     Raises:
         UserError: the text is no expression.
@@ -44,6 +48,7 @@ class RunFilter:
         self._whole = parsed.whole
         asked = {key: knobs.ALIASES.get(key, key) for key in parsed.keys}
         self._knobs = {key: name for key, name in asked.items() if name in knobs.KEYS}
+        self.lasting = _LASTING | self._knobs.keys()
         self._unlisted = parsed.keys - _LISTED - self._knobs.keys() - set(LISTED_METRICS)
 
     @property
@@ -161,20 +166,25 @@ class _Search:
         return [place for place in places if place in found]
 
     def _compare(self, node: where.Comparison, places: Sequence[int]) -> Sequence[int]:
-        rows, test = [self.rows[place] for place in places], node.test
+        test = node.test
         if self.asked.reads_folders(node):
-            told = zip(places, rows, strict=True)
-            return [place for place, row in told if not self.given_up() and node(self.asked.folder(row))]
-        values = self.asked.column(node.key, rows)
-        kinds = set(map(type, values))
-        if kinds <= {str, int, type(None)} or kinds <= {str, float, type(None)}:
-            # Most are shared by many runs, and of one kind of number equal ones are the same.
-            passed = {value for value in set(values) if test(value)}
-        elif kinds == {tuple}:
-            passed = {value for value in set(values) if test(list(value))}
+            return [
+                place for place in places if not self.given_up() and node(self.asked.folder(self.rows[place]))
+            ]
+        if node.key in self.asked.lasting:
+            column = self.searched.column(node.key, lambda: self.asked.column(node.key, self.rows))
+            values: Iterator[Any] = map(column.values.__getitem__, places)
         else:
-            return [place for place, value in zip(places, values, strict=True) if test(value)]
-        return [place for place, value in zip(places, values, strict=True) if value in passed]
+            column = Column(self.asked.column(node.key, [self.rows[place] for place in places]))
+            values = iter(column.values)
+        told = zip(places, values, strict=True)
+        if column.different is None:
+            return [place for place, value in told if test(value)]
+        # Most are shared by many runs: each is tested once.
+        passed = {
+            value for value in column.different if test(list(value) if isinstance(value, tuple) else value)
+        }
+        return [place for place, value in told if value in passed]
 
 
 def _reached(row: Row) -> dict[str, Any] | None:

@@ -45,6 +45,7 @@ from imbtui.tui.widgets.heat_map import HeatMap
 from imbtui.tui.widgets.lines import Lines
 from imbtui.tui.widgets.plot import Plot
 from imbtui.tui.widgets.preview import Preview
+from imbtui.tui.widgets.runs_table import RunsTable
 from imbtui.tui.widgets.table import Table
 
 SMALL, LARGE = (80, 24), (200, 50)
@@ -220,9 +221,9 @@ HOME = (
     Step("runs.clear", "escape", lacks("●")),
     Step("runs.search", "slash", shows("state == finished and")),
     Step("filter.back", "escape", lacks("state == finished and")),
-    Step("filter.keep", "enter", lambda s: not s.one(FilterLine).typing, first=("slash", *"fashion")),
+    Step("filter.keep", "enter", lambda s: not s.one(RunsTable).filter.typing, first=("slash", *"fashion")),
     Step("runs.clear", "escape", lacks("6 of 14 runs"), once=shows("6 of 14 runs")),
-    Step("filter.keep", "down", lambda s: not s.one(FilterLine).typing, first=("slash", "r")),
+    Step("filter.keep", "down", lambda s: not s.one(RunsTable).filter.typing, first=("slash", "r")),
     Step("runs.info", "i", changes=lambda s: s.screen.query_one(Preview).display, first=("escape",)),
     Step("runs.tag", "t", lambda s: isinstance(s.screen, AskText) and "Tags" in s.text, first=("end",)),
     Step("ask.back", "escape", is_screen(Runs)),
@@ -321,7 +322,9 @@ LOG = (
     *(Step("lines.end", key, shows("line 199"), ("home",), lacks("line 199")) for key in ("end", "G")),
     Step("log.write", "w", copies("line 0\nline 1\n")),
     Step("log.search", "slash", shows("what to look for")),
-    Step("log.keep", "enter", lambda s: not s.one(FilterLine).typing, tuple("loss"), shows("4 of 4 lines")),
+    Step(
+        "log.keep", "enter", lambda s: not s.one(FilterLine).line.typing, tuple("loss"), shows("4 of 4 lines")
+    ),
     Step("log.hit", "n", shows("1 of 4 lines")),
     Step("log.hit_before", "N", shows("4 of 4 lines")),
     Step("log.back", "escape", lacks("of 4 lines")),

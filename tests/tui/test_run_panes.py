@@ -148,7 +148,7 @@ async def test_the_log_is_searched(rich: RunsPaths, opened: Any, wait: Any, show
         await wait(pilot, lambda: "1 of 4 lines" in shown(pilot) and "line 7 Loss spike" in shown(pilot))
         await pilot.press("N")
         await wait(pilot, lambda: "4 of 4 lines" in shown(pilot))
-        assert app.screen.query_one(FilterLine).text == "loss"
+        assert app.screen.query_one(FilterLine).line.text == "loss"
         await pilot.press("escape")
         await wait(pilot, lambda: "of 4" not in shown(pilot))
         await pilot.press("escape")

@@ -33,7 +33,7 @@ async def test_a_search_in_the_log_gets_all_that_is_typed_after_its_key(
         app.open_run(RUNNING)
         await wait(pilot, lambda: isinstance(app.screen, Run) and RUNNING in shown(pilot))
         press_at_once(app, "4", "slash", *"epoxx", "backspace", "backspace", *"ch", "space", *"2")
-        await wait(pilot, lambda: [line.text for line in app.screen.query(FilterLine)] == ["epoch 2"])
+        await wait(pilot, lambda: [shown.line.text for shown in app.screen.query(FilterLine)] == ["epoch 2"])
         await wait(pilot, lambda: "6 of 6 lines" in shown(pilot))
         press_at_once(app, "enter", "n", "N", "N")
         await wait(pilot, lambda: "5 of 6 lines" in shown(pilot))

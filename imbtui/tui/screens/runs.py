@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal
+from textual.containers import Horizontal
 from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from imbtui.errors import UserError
@@ -36,12 +35,11 @@ from imbtui.tui.messages import (
 from imbtui.tui.searched import Searched
 from imbtui.tui.widgets.detail import Detail
 from imbtui.tui.widgets.devices import Devices
-from imbtui.tui.widgets.filter_line import FilterLine
 from imbtui.tui.widgets.head import Head
 from imbtui.tui.widgets.key_bar import KeyBar
 from imbtui.tui.widgets.preview import Preview
 from imbtui.tui.widgets.runs_table import RunsTable
-from imbtui.tui.widgets.table import Column
+from imbtui.tui.widgets.table import Column, Line
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -85,7 +83,7 @@ class Runs(Screen[None]):
 
     DEFAULT_CSS = """
     Runs > #body { height: 1fr; width: 1fr; }
-    Runs #list { width: 1fr; height: 1fr; }
+    Runs RunsTable { width: 1fr; height: 1fr; }
     Runs Preview { display: none; width: 38%; height: 1fr; }
     Runs.-narrow #body { layout: vertical; }
     Runs.-narrow Preview { width: 1fr; height: 45%; border-left: none; border-top: solid $foreground 15%; }
@@ -98,11 +96,6 @@ class Runs(Screen[None]):
     Runs.-narrow.-short Preview > #numbers { display: none; }
     Runs.-preview Preview { display: block; }
     Runs.-preview Detail { display: none; }
-    Runs #wrong { display: none; height: auto; max-height: 3; background: $surface; color: $text-error; }
-    Runs #wrong.-shown { display: block; padding: 0 1; }
-    Runs #empty { display: none; width: 1fr; height: 1fr; content-align: center middle; }
-    Runs #list.-empty > #empty { display: block; }
-    Runs #list.-empty > RunsTable { height: 1; }
     """
     AUTO_FOCUS = "RunsTable"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -167,7 +160,8 @@ class Runs(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._line = FilterLine("ldam   or   state == finished and test/accuracy > 0.8")
+        self._table = RunsTable()
+        self._line = self._table.filter
         self._filter_text = ""
         self._filter: RunFilter | None = None
         self._matched: frozenset[str] = frozenset()
@@ -176,31 +170,27 @@ class Runs(Screen[None]):
         self._knobs: dict[str, str] = {}
         self._notes: dict[str, str] = {}
         self._wanted = Wants()
-        self._complaint = ""
         self._deleted: list[Path] = []
         self._resting: Timer | None = None
         self._asking: Timer | None = None
         self._complaining: Timer | None = None
         self._waits = False
+        self._knows_all = False
 
     def compose(self) -> ComposeResult:
         # Told now it costs nothing; told after the first layout, a second one.
         self.update_classes(self._room(self.app.size), update=False)
         yield Head("imbtui", _place(self.app.runs.root))
         yield Devices()
-        yield self._line
-        yield Static(id="wrong", markup=False)
         with Horizontal(id="body"):
-            with Container(id="list"):
-                yield RunsTable()
-                yield Static(id="empty")
+            yield self._table
             yield Preview()
         yield Detail()
         yield KeyBar()
 
     def on_mount(self) -> None:
         view, table = self.app.view, self._table
-        table.typed, table.pasted = self._type, self._paste
+        table.typed = lambda: self._take_filter(self._line.text.strip())
         known = {column.key for column in table.columns}
         table.sort_key, table.descending = (view.sort if view.sort in known else "age"), view.descending
         table.grouped, table.toggled, table.hidden = view.grouped, set(view.toggled), set(view.hidden)
@@ -264,10 +254,6 @@ class Runs(Screen[None]):
     def _show_devices(self) -> None:
         self.query_one(Devices).show(self.app.live.machine, room=max(0, (self.size.height - 16) // 3))
 
-    @property
-    def _table(self) -> RunsTable:
-        return self.query_one(RunsTable)
-
     def _show_all(self) -> None:
         if self._filter is None:
             self._show(None)
@@ -297,24 +283,34 @@ class Runs(Screen[None]):
         shown = len(live.rows if among is None else among)
         if self._filter_text:
             self._line.say(f"{shown} of {plural(len(live.rows), 'run')}   Esc clears")
-        empty, place = not shown and (live.listed or self._waits), self.query_one("#list")
-        if place.has_class("-empty") is not empty:
-            place.set_class(empty, "-empty")
+        if live.listed is not self._knows_all:
+            self._knows_all = live.listed
             self.refresh_bindings()
         if not shown:
-            self.query_one("#empty", Static).update(self._nothing())
+            self._table.say_instead(self._nothing())
         self._show_selected()
 
-    def _nothing(self) -> str:
+    def _nothing(self) -> Sequence[Line]:
+        """Return what is said while there are no lines."""
         if not self.app.live.listed:
-            return "[$text-muted]reading the runs …[/]"
+            return [[("reading the runs …", "table--quiet")]] if self._waits else ()
         if self._filter_text and self.app.live.rows:
-            return "No run matches the filter.\n\n[$text-muted]Esc clears it.[/]"
-        return (
-            "[b]No runs here yet.[/b]\n\n"
-            "Press [b $text-accent]n[/] to choose a recipe and start one.\n\n"
-            "[$text-muted]From a shell: imbtui run quickstart[/]"
-        )
+            return [
+                [("No run matches the filter.", "table--text")],
+                [],
+                [("Esc clears it.", "table--quiet")],
+            ]
+        return [
+            [("No runs here yet.", "table--strong")],
+            [],
+            [
+                ("Press ", "table--text"),
+                ("n", "table--mark"),
+                (" to choose a recipe and start one.", "table--text"),
+            ],
+            [],
+            [("From a shell: imbtui run quickstart", "table--quiet")],
+        ]
 
     # The selected run
 
@@ -423,43 +419,23 @@ class Runs(Screen[None]):
 
     def action_filter(self) -> None:
         self._line.show(typing=True)
-        self._typing_changed()
+        self.refresh_bindings()
 
     def action_keep_filter(self) -> None:
         self._line.show(typing=False)
-        self._typing_changed()
+        self.refresh_bindings()
 
     def action_drop_filter(self) -> None:
         self._line.show(text="", typing=False)
         self._line.say("")
-        self._typing_changed()
-        self._take_filter("")
-
-    def _typing_changed(self) -> None:
-        self._table.typing = self._line.typing
         self.refresh_bindings()
-
-    def _type(self, event: events.Key) -> bool:
-        """Take a key before the table does, while the filter is typed."""
-        line = self._line
-        if not line.typing:
-            return False
-        before = line.text
-        taken = line.edit(event)
-        if line.text != before:
-            self._take_filter(line.text.strip())
-        return taken
-
-    def _paste(self, text: str) -> None:
-        if self._line.typing:
-            self._line.insert(text)
-            self._take_filter(self._line.text.strip())
+        self._take_filter("")
 
     def on_click(self, event: events.Click) -> None:
         """The filter is typed after a click on it; a click on the runs leaves it."""
-        if isinstance(event.widget, FilterLine):
+        if event.widget is self._table and self._table.is_filter(event.y):
             self.action_filter()
-        elif self._line.typing and isinstance(event.widget, RunsTable):
+        elif event.widget is self._table and self._line.typing:
             self.action_keep_filter()
 
     def _take_filter(self, text: str) -> None:
@@ -477,23 +453,13 @@ class Runs(Screen[None]):
         self._show_all()
 
     def _complain(self, sentence: str) -> None:
-        """Say what is wrong with a filter once the typing rests: half of one is not yet wrong.
-
-        It takes a line from the runs, and laying the screen out anew costs more than the filter does.
-        """
+        """Say what is wrong with a filter once the typing rests: half of one is not yet wrong."""
         if self._complaining is not None:
             self._complaining.stop()
-        if sentence and not self._complaint:
-            self._complaining = self.set_timer(COMPLAINT_DELAY, partial(self._show_complaint, sentence))
+        if sentence and not self._table.complains:
+            self._complaining = self.set_timer(COMPLAINT_DELAY, partial(self._table.complain, sentence))
         else:
-            self._show_complaint(sentence)
-
-    def _show_complaint(self, sentence: str) -> None:
-        if sentence != self._complaint:
-            self._complaint = sentence
-            wrong = self.query_one("#wrong", Static)
-            wrong.update(sentence)
-            wrong.set_class(bool(sentence), "-shown")
+            self._table.complain(sentence)
 
     def _filter_in_thread(self, chosen: RunFilter) -> None:
         """Ask the run folders once the typing rests; a filter that was typed on is given up."""

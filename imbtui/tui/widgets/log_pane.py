@@ -13,6 +13,7 @@ from textual.containers import Vertical
 from imbtui.text import plural
 from imbtui.tui.widgets.filter_line import FilterLine
 from imbtui.tui.widgets.lines import Line, Lines
+from imbtui.tui.widgets.typed_line import TypedLine
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -35,13 +36,13 @@ class LogPane(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self._lines: Sequence[str] = ()
-        self._line = FilterLine("what to look for")
+        self._line = TypedLine("what to look for")
         self._hits: list[int] = []
         self._at = -1
 
     def compose(self) -> ComposeResult:
         yield _LogLines(self._line, self._typed)
-        yield self._line
+        yield FilterLine(self._line)
 
     def show(self, lines: Sequence[str]) -> None:
         """Show the newest lines there are."""
@@ -111,7 +112,7 @@ class LogPane(Vertical):
 class _LogLines(Lines):
     """They keep the focus while a search is typed: what follows on the key that begins it is its text."""
 
-    def __init__(self, line: FilterLine, typed: Callable[[], None]) -> None:
+    def __init__(self, line: TypedLine, typed: Callable[[], None]) -> None:
         super().__init__(id="log-text", follow=True)
         self._line, self._typed = line, typed
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import itemgetter, methodcaller
+from textwrap import wrap
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -13,6 +14,7 @@ from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 
 from imbtui import text
 from imbtui.files import printable
@@ -21,8 +23,10 @@ from imbtui.tui.grouping import Group, arrange, mean
 from imbtui.tui.messages import Row
 from imbtui.tui.ordering import Order
 from imbtui.tui.places import Places
+from imbtui.tui.selection import Ascending, Selection
 from imbtui.tui.widgets.run_lines import RunLines
 from imbtui.tui.widgets.table import GAP, MEASURED, Column, cell
+from imbtui.tui.widgets.typed_line import STYLES, TypedLine
 
 
 def _value(row: Row, which: Callable[[Row], float | None]) -> str:
@@ -118,6 +122,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("device", "device", 6, say.device, _device, "table--quiet", 96),
 )
+HINT = "ldam   or   state == finished and test/accuracy > 0.8"
+COMPLAINT_LINES = 3
 SPREAD_WIDTH = 14  # cells of `0.8213 ±0.0207`
 _IN_GROUPS = ("name", "seed", "last", "best", "age", "progress")
 
@@ -126,10 +132,17 @@ class RunsTable(RunLines):
     """Runs as lines, sorted by a column; or grouped by study, with mean ± sd over seeds.
 
     Attributes:
-        typing: whether letters go to a filter instead of moving about here.
-        typed: sees each key first, and says whether it has taken it.
-        pasted: takes what is pasted.
+        filter: the line in which a filter is typed; while it is, letters go there.
+        typed: told when keys have changed it.
     """
+
+    DEFAULT_CSS = """
+    RunsTable > .filter-line--prompt { color: $text-primary; background: $surface; }
+    RunsTable > .filter-line--text { color: $foreground; background: $surface; }
+    RunsTable > .filter-line--quiet { color: $text-muted; background: $surface; }
+    RunsTable > .runs-table--complaint { color: $text-error; background: $surface; }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {*STYLES, "runs-table--complaint"}
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open", id="runs.open", tooltip="Open the selected run."),
@@ -161,13 +174,13 @@ class RunsTable(RunLines):
         self._all: list[Row] = []
         self._all_places = Places(self._all)
         self._shown: Sequence[int] | None = None
-        self._among: set[int] | None = None
-        self._runs: list[Row] = []
+        self._among: Selection | None = None
         self._orders: dict[str, Order] = {}
         self._has_best = False
-        self.typing = False
-        self.typed: Callable[[events.Key], bool] = lambda event: False
-        self.pasted: Callable[[str], None] = lambda text: None
+        self.filter = TypedLine(HINT)
+        self.filter.changed = self._show_filter
+        self.typed: Callable[[], None] = lambda: None
+        self._complaint = ""
 
     # What it shows
 
@@ -187,7 +200,8 @@ class RunsTable(RunLines):
         """The marked runs; without marks the one under the cursor, or all of the group under it."""
         if self.marks:
             marked = sorted(self._places_of(self.marks).values())
-            return [self._all[place] for place in marked if self._among is None or place in self._among]
+            among = self._among
+            return [self._all[at] for at in marked if among is None or among.position(at) is not None]
         if self.group is not None:
             return list(self.group.runs)
         return [self.run] if self.run else []
@@ -201,11 +215,18 @@ class RunsTable(RunLines):
         """
         if rows is not self._all:
             self._all, self._all_places, self._orders = rows, Places(rows), {}
-        self._shown, self._among = among, None if among is None else set(among)
+        self._shown = among
+        self._among = None if among is None else Ascending(rows, among)
         self._show_again()
 
     def _show_again(self) -> None:
-        self.show(self._all if self._shown is None else map(self._all.__getitem__, self._shown))
+        self.show(self._all if self._among is None else self._among)
+
+    def position(self, row_id: str) -> int | None:
+        if isinstance(self.rows, Selection):
+            place = self._all_places.get(row_id)
+            return None if place is None else self.rows.position(place)
+        return super().position(row_id)
 
     def update(self, rows: Mapping[str, Row]) -> None:
         super().update(rows)
@@ -226,7 +247,8 @@ class RunsTable(RunLines):
 
     def measure(self) -> None:
         super().measure()
-        self._has_best = any(row.get("best") for row in self._runs[:MEASURED])
+        runs = self._all if self._among is None else self._among
+        self._has_best = any(row.get("best") for row in runs[:MEASURED])
 
     def shown_columns(self, width: int) -> list[Column]:
         # Columns that were put away leave their room to those that need more of it.
@@ -246,19 +268,19 @@ class RunsTable(RunLines):
         self.hidden = self.hidden - {key} if not_hidden else self.hidden | {key}
         self.refresh()
 
-    def arranged(self, rows: Iterable[Row]) -> list[Row]:
-        self._runs = list(rows)
+    def arranged(self, rows: Iterable[Row]) -> list[Row] | Selection:
         if self.grouped:
-            return arrange(self._runs, self.toggled, self._sorted)
-        if self.sort_key == "age":
-            return self._sorted(self._runs)
+            return arrange(rows, self.toggled, self._sorted)
+        if self.sort_key == "age":  # they come newest first
+            places = range(len(self._all)) if self._shown is None else self._shown
+            return Ascending(self._all, places) if self.descending else Selection(self._all, places[::-1])
         column = self._sorted_by
         if column.key not in self._orders:
             self._orders[column.key] = Order(map(column.order, self._all), column.rank)
-        places: Iterable[int] = self._orders[column.key].places(descending=self.descending)
-        if self._among is not None:
-            places = filter(self._among.__contains__, places)
-        return list(map(self._all.__getitem__, places))
+        places = self._orders[column.key].places(descending=self.descending)
+        if self._shown is not None:
+            places = list(filter(set(self._shown).__contains__, places))
+        return Selection(self._all, places)
 
     @property
     def _sorted_by(self) -> Column:
@@ -266,31 +288,71 @@ class RunsTable(RunLines):
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         if self.sort_key == "age":
-            return rows if self.descending else rows[::-1]  # they come newest first
+            return rows if self.descending else rows[::-1]
         column = self._sorted_by
         if rows and "group" in rows[0] and column.key not in ("name", "last", "best"):
             return rows
         places = Order(map(column.order, rows), column.rank).places(descending=self.descending)
         return [rows[place] for place in places]
 
+    # The filter
+
+    def complain(self, sentence: str) -> None:
+        """Say below the filter what is wrong with it; empty: nothing is."""
+        if sentence != self._complaint:
+            self._complaint = sentence
+            self._show_filter()
+
+    @property
+    def complains(self) -> bool:
+        """Whether it says what is wrong with the filter."""
+        return bool(self._complaint)
+
+    def is_filter(self, y: int) -> bool:
+        """Whether a line of the table is the filter's."""
+        return y == 0 and self.filter.shown
+
+    def _show_filter(self) -> None:
+        width = self.size.width
+        lines = [self.filter.draw(width, self.style_of)] if self.filter.shown else []
+        if self._complaint:
+            style = self.style_of("runs-table--complaint")
+            said = wrap(self._complaint, max(1, width - 2), max_lines=COMPLAINT_LINES, placeholder=" …")
+            lines += [Strip([Segment(f" {line}", style)]).crop_extend(0, width, style) for line in said]
+        self.stand_above(lines)
+
+    def on_resize(self) -> None:
+        self._show_filter()
+
+    def forget(self) -> None:
+        super().forget()
+        if self._above:
+            self._show_filter()
+
     # Keys
 
     def take_key(self, event: events.Key) -> bool:
-        """Take a key before it means anything here; return whether it was taken."""
-        return self.typed(event)
+        """Take a key that edits the filter; return whether it does."""
+        before = self.filter.text
+        taken = self.filter.typing and self.filter.edit(event)
+        if self.filter.text != before:
+            self.typed()
+        return taken
 
     def on_paste(self, event: events.Paste) -> None:
         event.stop()
-        self.pasted(event.text)
+        if self.filter.typing:
+            self.filter.insert(event.text)
+            self.typed()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:
-        return self.typing and character is not None and character.isprintable()
+        return self.filter.typing and character is not None and character.isprintable()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enter and the arrows leave a filter that is typed; without lines there is nothing to act on."""
         if action in ("open", "mark", "sort", "turn", "group", "open_group"):
-            return bool(self.rows) and not self.typing
-        if action == "move" and self.typing:
+            return bool(self.rows) and not self.filter.typing
+        if action == "move" and self.filter.typing:
             return False
         return super().check_action(action, parameters)
 
@@ -314,11 +376,9 @@ class RunsTable(RunLines):
         run = self.run
         self.grouped = not self.grouped
         self._show_again()
-        if self.grouped and run is not None and self._places.get(run["id"]) is None:
+        if self.grouped and run is not None and self.position(run["id"]) is None:
             # The run is folded away: the cursor stands on the innermost group that shows.
-            self.select(
-                next(key for key in reversed(say.group_keys(run)) if self._places.get(key) is not None)
-            )
+            self.select(next(key for key in reversed(say.group_keys(run)) if self.position(key) is not None))
         self.refresh()
         self.post_message(self.Arranged())
 

@@ -19,6 +19,7 @@ from textual.strip import Strip
 
 from imbtui.tui.messages import Row
 from imbtui.tui.places import Places
+from imbtui.tui.selection import Selection
 from imbtui.tui.theme import selected
 from imbtui.tui.widgets.kept import Kept
 
@@ -26,6 +27,10 @@ GAP = 2
 MARK = 3  # columns before the first cell: the mark, and the cursor's edge
 MEASURED = 120  # rows that say how wide contents are
 FRESH = 10.0  # seconds after which a line that has not changed is formatted again: it may tell an age
+
+
+Line = Sequence[tuple[str, str]]
+"""A line as pieces, each a text and the component class of its style."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,7 @@ class Table(ScrollView, Kept, can_focus=True):
     DEFAULT_CSS = """
     Table {
         height: 1fr;
-        scrollbar-size-vertical: 1;
-        overflow-x: hidden;
+        overflow: hidden;
     }
     Table > .table--heading { color: $text-muted; text-style: bold; background: $surface; }
     Table > .table--sorted { color: $text-primary; text-style: bold; background: $surface; }
@@ -87,11 +91,13 @@ class Table(ScrollView, Kept, can_focus=True):
     Table:focus > .table--cursor { background: $primary 32%; }
     Table > .table--edge { color: $primary; text-style: bold; }
     Table > .table--mark { color: $text-accent; text-style: bold; }
+    Table > .table--bar { color: $scrollbar; }
+    Table > .table--bar-held { color: $scrollbar-active; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         f"table--{name}"
         for name in (
-            *("heading", "sorted", "cursor", "edge", "mark"),
+            *("heading", "sorted", "cursor", "edge", "mark", "bar", "bar-held"),
             *("text", "quiet", "strong", "good", "warning", "bad", "accent"),
         )
     }
@@ -140,7 +146,7 @@ class Table(ScrollView, Kept, can_focus=True):
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.columns = columns
-        self.rows: list[Row] = []
+        self.rows: list[Row] | Selection = []
         self.marks: set[str] = set()
         self.sort_key = ""
         self.descending = True
@@ -154,6 +160,10 @@ class Table(ScrollView, Kept, can_focus=True):
         # the forty on the screen.
         self._strips: dict[str, tuple[Row, bool, bool, Strip]] = {}
         self._heading: tuple[str, bool, Strip] | None = None
+        self._above: list[Strip] = []
+        self._nothing: Sequence[Line] = ()
+        self._handle = range(0)
+        self._bar_held = False
         self._drawn_as: tuple[Any, ...] = ()
 
     # What it shows
@@ -178,7 +188,7 @@ class Table(ScrollView, Kept, can_focus=True):
         if bool(self.rows) is not had:
             self.refresh_bindings()  # on an empty table fewer keys do something
         self._places = Places(self.rows)
-        place = None if before is None else self._found(before)
+        place = None if before is None else self.position(before["id"])
         stays = place is not None
         self._cursor = min(self._cursor, max(0, len(self.rows) - 1)) if place is None else place
         self.measure()
@@ -189,15 +199,23 @@ class Table(ScrollView, Kept, can_focus=True):
         self.repaint()
         self._tell()
 
-    def _found(self, wanted: Row) -> int | None:
-        """Return a row's position; mostly it is where the cursor stands, or the same object elsewhere."""
-        rows, near, row_id = self.rows, self._cursor, wanted["id"]
+    def say_instead(self, lines: Sequence[Line]) -> None:
+        """Say something in the middle as long as there are no rows.
+
+        Args:
+            lines: of pieces, each a text and the component class of its style.
+        """
+        if lines != self._nothing:
+            self._nothing = lines
+            if not self.rows:
+                self.repaint()
+
+    def position(self, row_id: str) -> int | None:
+        """Return where a row is shown; None: it is not."""
+        rows, near = self.rows, self._cursor
         if near < len(rows) and rows[near]["id"] == row_id:
             return near
-        same = next((position for position, row in enumerate(rows) if row is wanted), None)
-        if same is not None:
-            return same
-        return next((position for position, row in enumerate(rows) if row["id"] == row_id), None)
+        return self._places.get(row_id)
 
     def update(self, rows: Mapping[str, Row]) -> None:
         """Replace single rows; their order stays until the next `show`."""
@@ -205,19 +223,19 @@ class Table(ScrollView, Kept, can_focus=True):
         size, top = self.size, self.scroll_offset.y
         changed = []
         for row_id, row in rows.items():
-            position = self._places.get(row_id)
+            position = self.position(row_id)
             if position is None:
                 continue
             self.rows[position] = row
-            line = position - top + 1
-            if 1 <= line < size.height and self._differs(position, size.width):
+            line = position - top + self._heads
+            if self._heads <= line < size.height and self._differs(position, size.width):
                 changed.append(Region(0, line, size.width, 1))
         if changed:
             self.refresh(*changed)
 
     def select(self, row_id: str) -> None:
         """Put the cursor on a row."""
-        position = self._places.get(row_id)
+        position = self.position(row_id)
         if position is not None:
             self._go(position)
 
@@ -230,7 +248,7 @@ class Table(ScrollView, Kept, can_focus=True):
         """Whether a line shows a mark."""
         return row["id"] in self.marks
 
-    def arranged(self, rows: Iterable[Row]) -> list[Row]:
+    def arranged(self, rows: Iterable[Row]) -> list[Row] | Selection:
         """Return rows in the order in which they are shown."""
         return list(rows)
 
@@ -267,10 +285,13 @@ class Table(ScrollView, Kept, can_focus=True):
         self._tell(always=True)
 
     def on_click(self, event: events.Click) -> None:
-        if event.y == 0:
-            self.heading_clicked(self._column_at(event.x))
+        if self._is_bar(event):
             return
-        position = event.y - 1 + self.scroll_offset.y
+        if event.y < self._heads:
+            if event.y == self._heads - 1:
+                self.heading_clicked(self._column_at(event.x))
+            return
+        position = event.y - self._heads + self.scroll_offset.y
         if position < len(self.rows):
             self._go(position)
             if event.chain == 2:
@@ -278,6 +299,52 @@ class Table(ScrollView, Kept, can_focus=True):
 
     def heading_clicked(self, column: Column | None) -> None:
         """A column's heading was clicked."""
+
+    # The scroll bar
+
+    # One of Textual's is a widget of its own. Drawing it takes 1.2 ms a page, and when it comes or goes the
+    # whole screen is laid out anew.
+
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        return True
+
+    @property
+    def _has_bar(self) -> bool:
+        return len(self.rows) > self._visible
+
+    def _bar(self) -> range:
+        """Return the lines of the screen where the bar's handle is."""
+        room, rows = self.size.height - self._heads, len(self.rows)
+        length = max(1, room * room // rows)
+        top = self._heads + round((room - length) * self.scroll_offset.y / max(1, rows - room))
+        return range(top, top + length)
+
+    def _is_bar(self, event: events.MouseEvent) -> bool:
+        return self._has_bar and event.x == self.size.width - 1 and event.y >= self._heads
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if self._is_bar(event):
+            self._bar_held = True
+            self.capture_mouse()
+            self._drag(event.y)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        if self._bar_held:
+            self._drag(event.y)
+
+    def on_mouse_up(self) -> None:
+        if self._bar_held:
+            self._bar_held = False
+            self.release_mouse()
+            self.repaint()
+
+    def _drag(self, y: int) -> None:
+        """Scroll so that the middle of the bar's handle is on a line of the screen."""
+        room, length = self.size.height - self._heads, len(self._bar())
+        share = (y - self._heads - length // 2) / max(1, room - length)
+        self.scroll_to(y=round(min(1.0, max(0.0, share)) * (len(self.rows) - room)), animate=False)
+        self.repaint()
 
     def _go(self, position: int) -> None:
         position = max(0, min(len(self.rows) - 1, position))
@@ -298,12 +365,37 @@ class Table(ScrollView, Kept, can_focus=True):
     # Lines
 
     @property
+    def _heads(self) -> int:
+        """How many lines stand still above the rows."""
+        return len(self._above) + 1
+
+    @property
     def _visible(self) -> int:
-        return max(1, self.scrollable_content_region.height - 1)
+        return max(1, self.size.height - self._heads)
+
+    def stand_above(self, lines: list[Strip]) -> None:
+        """Let lines stand above the heading.
+
+        A widget of its own that comes and goes has Textual lay out the whole screen: 15 ms a key.
+        """
+        if len(lines) == len(self._above):
+            changed = [
+                Region(0, y, self.size.width, 1)
+                for y, (before, line) in enumerate(zip(self._above, lines, strict=True))
+                if before != line
+            ]
+            self._above = lines
+            if changed:
+                self.refresh(*changed)
+        else:
+            self._above = lines
+            self._fit()
+            self._keep_in_sight()
+            self.repaint()
 
     def _fit(self) -> None:
-        # One line more than there are rows: the heading stands on the first line of the screen.
-        size = Size(self.size.width, len(self.rows) + 1)
+        # More lines than there are rows: those above them are always on the screen.
+        size = Size(self.size.width, len(self.rows) + self._heads)
         if self.styles.auto_dimensions:
             self.virtual_size = size
         elif size != self.virtual_size:
@@ -323,8 +415,8 @@ class Table(ScrollView, Kept, can_focus=True):
         self._keep_in_sight()
 
     def _refresh_row(self, position: int) -> None:
-        line = position - self.scroll_offset.y + 1
-        if 1 <= line < self.size.height:
+        line = position - self.scroll_offset.y + self._heads
+        if self._heads <= line < self.size.height:
             self.refresh(Region(0, line, self.size.width, 1))
 
     def shown_columns(self, width: int) -> list[Column]:
@@ -333,7 +425,7 @@ class Table(ScrollView, Kept, can_focus=True):
 
     def _layout(self) -> list[tuple[Column, int]]:
         """Return the columns that fit the width, with the width of each."""
-        width = self.scrollable_content_region.width - 1
+        width = self.size.width - 1  # the last one is the scroll bar's
         shown = self.shown_columns(width)
         left = width - MARK - sum(c.width for c in shown) - GAP * (len(shown) - 1)
         widths = {c.key: c.least for c in shown if not c.width}
@@ -373,6 +465,7 @@ class Table(ScrollView, Kept, can_focus=True):
     def _prepare(self) -> None:
         """Forget drawn lines when columns or widths have changed, or when they have stood for long."""
         self._drawn = self._layout()
+        self._handle = self._bar() if self._has_bar else range(0)
         columns = [(column.key, column.title, width) for column, width in self._drawn]
         drawn_as = (self.size.width, columns, time.monotonic() // FRESH)
         if drawn_as != self._drawn_as:
@@ -394,21 +487,37 @@ class Table(ScrollView, Kept, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
-        if y == 0:
+        if y < len(self._above):
+            return self._above[y]
+        if y < self._heads:
             if self._heading is None or self._heading[:2] != (self.sort_key, self.descending):
                 self._heading = (self.sort_key, self.descending, self._draw_heading(width))
             return self._heading[2]
-        position = y - 1 + self.scroll_offset.y
+        if not self.rows:
+            return self._instead(y)
+        position = y - self._heads + self.scroll_offset.y
         if position >= len(self.rows):
             return Strip.blank(width, self._styles_of(cursor=False).ground)
         row = self.rows[position]
         cursor, marked = position == self._cursor, self.is_marked(row)
         known = self._strips.get(row["id"])
-        if known is not None and known[0] is row and known[1] == cursor and known[2] == marked:
+        if known is None or known[0] is not row or known[1] != cursor or known[2] != marked:
+            strip = self._line(row, width, cursor=cursor, marked=marked)
+            self._strips[row["id"]] = known = (row, cursor, marked, strip)
+        if y not in self._handle:
             return known[3]
-        strip = self._line(row, width, cursor=cursor, marked=marked)
-        self._strips[row["id"]] = (row, cursor, marked, strip)
-        return strip
+        bar = Segment("▐", self._styles_of(cursor=False)[f"table--bar{'-held' if self._bar_held else ''}"])
+        return Strip([*known[3].crop(0, width - 1), bar], width)
+
+    def _instead(self, y: int) -> Strip:
+        """Return a line of what is said instead of rows."""
+        width, height, styles = *self.size, self._styles_of(cursor=False)
+        number = y - self._heads - max(0, (height - self._heads - len(self._nothing)) // 2)
+        if not 0 <= number < len(self._nothing):
+            return Strip.blank(width, styles.ground)
+        pieces = [Segment(text, styles[style]) for text, style in self._nothing[number]]
+        before = max(0, (width - sum(piece.cell_length for piece in pieces)) // 2)
+        return Strip([Segment(" " * before, styles.ground), *pieces]).crop_extend(0, width, styles.ground)
 
     def _draw_heading(self, width: int) -> Strip:
         plain = self.get_component_rich_style("table--heading")
