@@ -10,7 +10,8 @@
 
 Keys, rest and memory are those of `imbtui` itself in a terminal of 120 x 40, while the live runs write two
 rows a second, as often as a trainer ever does. A key's processor time is that of the whole process until
-0.2 s after it: what the key starts later counts, and so does what goes on meanwhile anyway. On a machine that
+0.2 s after it: what the key starts later counts, and so does what goes on meanwhile anyway. Those keys that
+open a screen or a dialog, or lay the screen out anew, are told apart and have no goal. On a machine that
 is busy otherwise the same work takes up to twice the processor time; "a fixed piece of work" says how busy.
 """
 
@@ -24,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ SIZE = (120, 40)
 WORDS = ("ldam", "loss == ldam", "seed < 3 and drw")
 IDLE = 20.0  # seconds
 AFTER_KEY = 0.2  # seconds
+AWHILE = 1.0  # seconds between such keys as open a screen: meanwhile the next one is made ready
 OVERLAID = 300
 
 BARE = """
@@ -195,12 +198,32 @@ def measure_keys(runs: RunsPaths) -> None:
         grouped = cost(*["down", "up", "pagedown", "end", "home"] * 8)
         _tell("key while grouped, p95", percentile(grouped, 0.95), 16, "ms")
         cost("v")
+        print(f"    {'keys that open or rearrange':<30}" + "".join(_opening(terminal)), flush=True)
+        cost("home")
         before = terminal.processor_time()
         for _ in range(60):
             terminal.press("down")
             time.sleep(1 / 30)
         time.sleep(AFTER_KEY)
         _tell("a held key, 30 a second", 1000 * (terminal.processor_time() - before) / 60, 16, "ms")
+
+
+def _opening(terminal: Terminal) -> Iterator[str]:
+    """Say what keys cost that open or rearrange a screen, median of five, each with its way back."""
+    for there, back in (
+        ("/", "escape"),
+        ("v", "v"),
+        ("i", "i"),
+        ("enter", "escape"),
+        ("o", "escape"),
+        ("?", "escape"),
+    ):
+        spent: list[list[float]] = [[], []]
+        for _ in range(5):
+            for costs, key in zip(spent, (there, back), strict=True):
+                costs.append(terminal.cost(key, until=AFTER_KEY))
+                time.sleep(AWHILE)
+        yield f"  {there} {percentile(spent[0], 0.5):.0f}, back {percentile(spent[1], 0.5):.0f} ms;"
 
 
 def measure_memory(folder: Path) -> None:

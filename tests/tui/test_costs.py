@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from textual.screen import Screen
 
 from imbtui.paths import RunsPaths
 from imbtui.tui.app import ImbtuiApp
@@ -67,6 +68,32 @@ async def test_a_word_that_is_typed_on_is_looked_for_where_it_was_found(
         await pilot.press("backspace", "backspace")
         await pilot.pause()
         assert len(table.rows) == 14
+
+
+async def test_typing_a_filter_lays_nothing_out_anew(
+    runs: RunsPaths, make_run: Any, opened: Any, wait: Any, shown: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        make_run(f"run{number:03d}-a-s{number}", "queued", seed=number, minutes_ago=number)
+    laid_out: list[Screen[Any]] = []
+    lay_out = Screen._refresh_layout
+
+    def counted(self: Screen[Any], *arguments: Any, **options: Any) -> None:
+        laid_out.append(self)
+        lay_out(self, *arguments, **options)
+
+    async with opened(runs) as (_, pilot):
+        await pilot.pause()
+        monkeypatch.setattr(Screen, "_refresh_layout", counted)
+        await pilot.press("slash", *"run00")
+        await wait(pilot, lambda: "10 of 60 runs" in shown(pilot) and "▐" not in shown(pilot))
+        await pilot.press("x")
+        await wait(pilot, lambda: "No run matches the filter." in shown(pilot))
+        await pilot.press("ctrl+u", *"seed ==")
+        await wait(pilot, lambda: "expected a value" in shown(pilot))
+        await pilot.press("escape")
+        await wait(pilot, lambda: "▐" in shown(pilot) and "expected a value" not in shown(pilot))
+        assert laid_out == []
 
 
 async def test_at_rest_nothing_is_painted(

@@ -105,6 +105,47 @@ async def test_a_click_on_a_heading_sorts(gallery: RunsPaths, opened: Any) -> No
         assert table.row is table.rows[2]
 
 
+async def test_the_scroll_bar_is_dragged(runs: RunsPaths, make_run: Any, opened: Any, shown: Any) -> None:
+    for number in range(60):
+        make_run(f"run{number:03d}-a-s{number}", "queued", seed=number, minutes_ago=number)
+
+    async with opened(runs) as (app, pilot):
+        table = app.screen.query_one(RunsTable)
+        right, bottom = table.size.width - 1, table.size.height - 1
+
+        def handle() -> list[int]:
+            lines = shown(pilot).splitlines()[table.region.y :][: table.size.height]
+            return [y for y, line in enumerate(lines) if line.endswith("▐")]
+
+        assert handle()[0] == 1 and bottom not in handle()
+        await pilot.mouse_down(RunsTable, offset=(right, bottom))
+        await pilot.pause()
+        assert handle()[-1] == bottom and " 59 " in shown(pilot).splitlines()[table.region.y + bottom]
+        assert table.row["id"].startswith("run000")  # the cursor stays where it is
+        await pilot.hover(RunsTable, offset=(right, 1))
+        await pilot.mouse_up(RunsTable, offset=(right, 1))
+        await pilot.pause()
+        assert handle()[0] == 1 and table.scroll_offset.y == 0
+        await pilot.hover(RunsTable, offset=(right, bottom))
+        await pilot.pause()
+        assert table.scroll_offset.y == 0  # it is held no longer
+        assert table.row["id"].startswith("run000")
+
+
+async def test_below_the_filter_clicks_mean_what_stands_there(gallery: RunsPaths, opened: Any) -> None:
+    async with opened(gallery) as (app, pilot):
+        table = app.screen.query_one(RunsTable)
+        await pilot.press("slash", *"s", "enter")
+        await pilot.click(RunsTable, offset=(4, 1))
+        assert table.sort_key == "state"
+        await pilot.click(RunsTable, offset=(4, 3))
+        assert table.row is table.rows[1] and not table.filter.typing
+        await pilot.click(RunsTable, offset=(20, 0))
+        assert table.filter.typing
+        await pilot.click(RunsTable, offset=(4, 4))
+        assert table.row is table.rows[2] and not table.filter.typing
+
+
 async def test_the_filter_follows_every_key(gallery: RunsPaths, opened: Any, wait: Any, shown: Any) -> None:
     async with opened(gallery) as (app, pilot):
         table = app.screen.query_one(RunsTable)
