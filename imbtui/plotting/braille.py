@@ -27,6 +27,7 @@ SAMPLES = ("⠤⠤⠤⠤", "⠤⠄⠠⠤", "⠄⠀⠄⠀", "⠤⠤⠠⠀")
 
 _LETTERS = "*o+x#@%&"  # of series, where there are no dots
 LETTER_EVERY = 16  # columns, at least, from one letter of a line to its next
+DECIMALS = 16  # of a label, fewer than: as many tell any two marks of an axis apart
 _BLANK = 0x2800
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # All dots of a cell's left or right half from the n-th downwards, and down to the n-th.
@@ -190,8 +191,8 @@ def labels(marks: Sequence[float]) -> list[str]:
     """Return numbers as text, with as many decimals as tell them apart and no more."""
     finite = [abs(mark) for mark in marks if mark]
     if finite and (max(finite) >= 1e6 or max(finite) < 1e-3):
-        return [_scientific(mark) for mark in marks]
-    for decimals in range(8):
+        return _scientific(marks)
+    for decimals in range(DECIMALS):
         texts = [f"{mark:.{decimals}f}" for mark in marks]
         # A tick that is no round number (a lone minimum, say) stays within a thousandth of the smallest.
         exact = all(
@@ -203,10 +204,18 @@ def labels(marks: Sequence[float]) -> list[str]:
     return [f"{mark:.3g}" for mark in marks]
 
 
-def _scientific(mark: float) -> str:
-    mantissa, exponent = f"{mark:.2e}".split("e")
-    mantissa = mantissa.rstrip("0").rstrip(".")
-    return "0" if float(mantissa) == 0 else f"{mantissa}e{int(exponent)}"
+def _scientific(marks: Sequence[float]) -> list[str]:
+    """Return numbers with a power of ten, with at least two decimals and as many as tell them apart."""
+    texts: list[str] = []
+    for decimals in range(2, DECIMALS):
+        texts = []
+        for mark in marks:
+            mantissa, exponent = f"{mark:.{decimals}e}".split("e")
+            mantissa = mantissa.rstrip("0").rstrip(".")
+            texts.append("0" if float(mantissa) == 0 else f"{mantissa}e{int(exponent)}")
+        if len(set(texts)) == len(marks):
+            break
+    return texts
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[float]:

@@ -125,6 +125,8 @@ def test_labels_have_the_decimals_they_need() -> None:
     assert labels([0.05, 0.1]) == ["0.05", "0.10"]
     assert labels([1e-6, 2e-6]) == ["1e-6", "2e-6"]
     assert labels([0, 2e7]) == ["0", "2e7"]
+    assert labels([0.3130001, 0.31300015]) == ["0.31300010", "0.31300015"]
+    assert labels([12345680, 12345685]) == ["1.234568e7", "1.2345685e7"]
 
 
 def test_the_legend_shows_pattern_and_label() -> None:
