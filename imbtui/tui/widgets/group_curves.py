@@ -206,7 +206,7 @@ class GroupCurves(Vertical):
         self.set_class(once, "-once")
         if once:
             self.query_one(Lines).show(_once(f"{title}, mean ± sd over seeds", self._series, self.size.width))
-        plot.draw(title, self._series, unit=unit, log_y=self._log_y, empty="no values yet")
+        plot.draw(title, self._series, unit=unit, log_y=self._log_y)
 
     def action_write(self) -> None:
         """Copy the chart: a row for each place on the x axis, mean and band of each group beside it."""

@@ -19,6 +19,8 @@ from imbtui.plotting import braille
 from imbtui.plotting.braille import Chart, Piece, Series
 from imbtui.tui.widgets.kept import Kept
 
+NOTHING = "no values yet"
+
 
 class Plot(Kept):
     """Series over time. What is drawn is kept until data, scale or size change."""
@@ -73,7 +75,7 @@ class Plot(Kept):
         self._unit = ""
         self._series: Sequence[Series] = ()
         self._log_y = False
-        self._empty = "no values yet"
+        self._empty = NOTHING
         self._x_range: tuple[float, float] | None = None
         self._cursor: float | None = None
         self._zero = False
@@ -87,7 +89,7 @@ class Plot(Kept):
         *,
         unit: str = "",
         log_y: bool = False,
-        empty: str = "no values yet",
+        empty: str = NOTHING,
         x_range: tuple[float, float] | None = None,
         cursor: float | None = None,
         zero: bool = False,

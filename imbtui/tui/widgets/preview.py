@@ -18,7 +18,7 @@ from imbtui.tui.grouping import Group, summary
 from imbtui.tui.messages import Row
 from imbtui.tui.series import of_family
 from imbtui.tui.widgets.lines import Line, Lines
-from imbtui.tui.widgets.plot import Plot
+from imbtui.tui.widgets.plot import NOTHING, Plot
 
 _NUMBERS = (
     ("balanced accuracy", "balanced_accuracy"),
@@ -96,7 +96,7 @@ class Preview(Vertical):
         facts.show(_facts(row, knobs, facts.size.width, note) if row else [])
         plot = self.query_one("#curve", Plot)
         if row is None or curves is None:
-            plot.draw("", ())
+            plot.draw("", (), empty=NOTHING if row else "")
             self.query_one("#numbers", Lines).show([])
             return
         families = curves.families()
