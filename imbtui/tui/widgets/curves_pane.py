@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -16,13 +17,13 @@ from imbtui.tui.curves import SPLITS, Curves
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, of_family, time_unit
 from imbtui.tui.widgets.plot import Plot
+from imbtui.tui.window import TOO_NEAR, Window
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
 
 CHART_WIDTH = 64
 MOST_BESIDE, MOST_BELOW = 3, 3
-NEAREST = 8  # points that the narrowest zoom still holds
 _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
@@ -86,8 +87,7 @@ class CurvesPane(Grid, can_focus=True):
         self._complete = False
         self._first = 0
         self._shown = 1
-        self._zoom: tuple[float, float] | None = None
-        self._cursor: float | None = None
+        self._window = Window()
         self._smoother = Smoother()
 
     def compose(self) -> ComposeResult:
@@ -159,7 +159,7 @@ class CurvesPane(Grid, can_focus=True):
 
     def action_axis(self) -> None:
         self.app.view.axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
-        self._zoom = self._cursor = None
+        self._window.forget()
         self._draw()
 
     def action_smooth(self, by: int) -> None:
@@ -176,47 +176,30 @@ class CurvesPane(Grid, can_focus=True):
 
     def action_read(self, by: int) -> None:
         """Move the read-out by cells; the first time it appears at the end."""
-        plot, (first, last) = self.query(Plot).first(), self._range
-        if self._cursor is None:
-            self._cursor = last
-        else:
-            self._cursor += by * (last - first) / max(1, plot.columns - 1)
-        start, end = self._whole
-        self._cursor = max(start, min(end, self._cursor))
-        if self._axis == "steps":
-            self._cursor = float(round(self._cursor))
-        if self._zoom and not first <= self._cursor <= last:
-            shift = self._cursor - (first if self._cursor < first else last)
-            self._zoom = (first + shift, last + shift)
+        cells = self.query(Plot).first().columns
+        self._window.read(by, self._whole, cells=cells, integers=self._axis == "steps")
         self._draw()
 
     def action_unread(self) -> None:
-        self._cursor = None
+        self._window.cursor = None
         self._draw()
 
     def action_zoom(self, by: int) -> None:
-        (start, end), (first, last) = self._whole, self._range
-        middle = last if self._cursor is None else self._cursor
-        width = (last - first) * (0.5 if by > 0 else 2.0)
-        if by > 0 and not self._holds_points(width, first, last):
-            self.notify(f"No closer: less than {NEAREST} points would be left.", severity="warning")
-            return
-        first = max(start, min(middle - width / 2, end - width))
-        self._zoom = None if width >= end - start else (first, first + width)
+        if not self._window.turn(by, self._whole, self._points()):
+            self.notify(TOO_NEAR, severity="warning")
         self._draw()
 
-    def _holds_points(self, width: float, first: float, last: float) -> bool:
-        """Whether a window of this width would still hold points worth looking at."""
+    def _points(self) -> Sequence[float]:
+        """Return where on the x axis the metric was measured that was measured most often."""
         lines = self._curves.lines.values() if self._curves else ()
         longest: Any = max((getattr(line, self._axis) for line in lines), key=len, default=())
         scale = self._seconds if self._axis == "times" else 1.0
-        inside = sum(first <= x / scale <= last for x in longest)
-        return inside * width / max(1e-12, last - first) >= NEAREST
+        return longest if scale == 1.0 else [x / scale for x in longest]
 
     @on(Plot.Pointed)
     def _pointed(self, event: Plot.Pointed) -> None:
         self.focus()
-        self._cursor = event.x
+        self._window.cursor = event.x
         self._draw()
 
     @on(Plot.Wheeled)
@@ -228,10 +211,6 @@ class CurvesPane(Grid, can_focus=True):
         """The whole x axis of the charts on the screen."""
         ends = [one.x[-1] for series in self._series() for one in series if one.x]
         return 0.0, max(ends, default=1.0)
-
-    @property
-    def _range(self) -> tuple[float, float]:
-        return self._zoom or self._whole
 
     # Drawing
 
@@ -294,8 +273,8 @@ class CurvesPane(Grid, can_focus=True):
                 series[number],
                 unit=unit,
                 log_y=self.app.view.log_y,
-                x_range=self._zoom,
-                cursor=self._cursor,
+                x_range=self._window.zoom,
+                cursor=self._window.cursor,
                 zero=self.FROM_ZERO,
             )
 
@@ -305,7 +284,7 @@ class CurvesPane(Grid, can_focus=True):
             title += ", log scale"
         if self._weight:
             title += f", smoothed {self._weight:g}"
-        if self._zoom:
+        if self._window.zoom:
             title += ", zoomed"
         return title + (f"   {place + 1} of {count}" if count > self._shown else "")
 

@@ -30,6 +30,7 @@ from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
 from imbtui.tui.widgets.tab_bar import TabBar
 from imbtui.tui.widgets.table import Table, cell
+from imbtui.tui.window import TOO_NEAR, Window
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -80,6 +81,7 @@ class GroupCurves(Vertical):
         self._drawn: tuple[object, ...] = ()
         self._series: list[Series] = []
         self._unit = ""
+        self._window = Window()
 
     def on_mount(self) -> None:
         """Begin with the axes and the smoothing that curves were looked at with last."""
@@ -158,12 +160,46 @@ class GroupCurves(Vertical):
     def action_axis(self) -> None:
         self._axis = (self._axis + 1) % len(AXES)
         self.app.view.axis = AXES[self._axis]
+        self._window.forget()
         self._draw()
 
     def action_smooth(self, by: int) -> None:
         self._smoothing = max(0, min(len(SMOOTHINGS) - 1, self._smoothing + by if by else 0))
         self.app.view.smoothing = self._smoothing
         self._draw()
+
+    # Zoom and read-out
+
+    def action_read(self, by: int) -> None:
+        """Move the read-out by cells; the first time it appears at the end."""
+        cells = self.query_one(Plot).columns
+        self._window.read(by, self._whole, cells=cells, integers=AXES[self._axis] == "steps")
+        self._draw()
+
+    def action_unread(self) -> None:
+        self._window.cursor = None
+        self._draw()
+
+    def action_zoom(self, by: int) -> None:
+        points = max((one.x for one in self._series), key=len, default=())
+        if not self._window.turn(by, self._whole, points):
+            self.notify(TOO_NEAR, severity="warning")
+        self._draw()
+
+    @on(Plot.Pointed)
+    def _pointed(self, event: Plot.Pointed) -> None:
+        self._window.cursor = event.x
+        self._draw()
+
+    @on(Plot.Wheeled)
+    def _wheeled(self, event: Plot.Wheeled) -> None:
+        self.action_zoom(event.by)
+
+    @property
+    def _whole(self) -> tuple[float, float]:
+        return 0.0, max((one.x[-1] for one in self._series if one.x), default=1.0)
+
+    # Drawing
 
     def _turn_to(self, metric: str) -> None:
         self.metric = metric
@@ -180,7 +216,8 @@ class GroupCurves(Vertical):
             [self._curves[i].lines[self.metric] for i in group.ids if self._has(i)] for group in self._groups
         ]
         lengths = tuple(tuple(len(line.values) for line in group) for group in lines)
-        looks = (self.metric, self._all, self._axis, self._smoothing, self._log_y)
+        window = self._window
+        looks = (self.metric, self._all, self._axis, self._smoothing, self._log_y, window.zoom, window.cursor)
         state = (*looks, lengths, tuple(self._groups))
         if state == self._drawn:
             return
@@ -200,13 +237,16 @@ class GroupCurves(Vertical):
         title = self.metric.replace("_", " ")
         title += ", log scale" if self._log_y else ""
         title += f", smoothed {weight:g}" if weight else ""
+        title += ", zoomed" if window.zoom else ""
         title += f"   {len(chosen)} of {count} arms; A shows all" if len(chosen) < count else ""
         self._unit = unit
         once = any(one.x for one in self._series) and all(len(one.x) <= 1 for one in self._series)
         self.set_class(once, "-once")
         if once:
             self.query_one(Lines).show(_once(f"{title}, mean ± sd over seeds", self._series, self.size.width))
-        plot.draw(title, self._series, unit=unit, log_y=self._log_y)
+        plot.draw(
+            title, self._series, unit=unit, log_y=self._log_y, x_range=window.zoom, cursor=window.cursor
+        )
 
     def action_write(self) -> None:
         """Copy the chart: a row for each place on the x axis, mean and band of each group beside it."""
@@ -260,6 +300,34 @@ class ChartScreen(Screen[None]):
         ),
         Binding("y", "chart('log')", "log y", id="chart.log", tooltip="Logarithmic y axis, and back."),
         Binding("x", "chart('axis')", "axis", id="chart.axis", tooltip="Epochs, steps or time on the axis."),
+        Binding(
+            "left",
+            "chart('read', -1)",
+            "read out",
+            id="chart.read",
+            tooltip="Read values out; further left.",
+            key_display="← →",
+        ),
+        Binding("right", "chart('read', 1)", show=False, id="chart.read_right", tooltip="Read out; right."),
+        Binding(
+            "shift+left",
+            "chart('read', -10)",
+            show=False,
+            id="chart.read_far_left",
+            tooltip="Ten steps left.",
+        ),
+        Binding(
+            "shift+right", "chart('read', 10)", show=False, id="chart.read_far", tooltip="Ten steps right."
+        ),
+        Binding("backspace", "chart('unread')", show=False, id="chart.unread", tooltip="Read nothing out."),
+        Binding(
+            "z",
+            "chart('zoom', 1)",
+            "zoom",
+            id="chart.zoom",
+            tooltip="Zoom in on what is read out, or the end.",
+        ),
+        Binding("Z", "chart('zoom', -1)", "zoom out", show=False, id="chart.unzoom", tooltip="Zoom out."),
         Binding(
             "plus,equals_sign",
             "chart('smooth', 1)",

@@ -210,9 +210,13 @@ class Plot(Kept):
         pieces = braille.legend(self._series, plain=self._plain)
         if self._cursor is not None:
             values = read_out(self._series, self._cursor)
-            pieces = [(f"{piece} {value}", role) for (piece, role), value in zip(pieces, values, strict=True)]
             at = f"{self._unit} {_place(self._series, self._cursor):.6g}  "
-            pieces = [(at, braille.LABEL), *pieces]
+            said = [f"{piece} {value}" for (piece, _), value in zip(pieces, values, strict=True)]
+            if cell_len(at) + sum(map(cell_len, said)) > width and all(one.mark for one in self._series):
+                # The letters of many lines are told in a table or a legend beside them.
+                said = [f"  {one.mark} {value}" for one, value in zip(self._series, values, strict=True)]
+            roles = [role for _, role in pieces]
+            pieces = [(at, braille.LABEL), *zip(said, roles, strict=True)]
         legend = [Segment(piece, self._style(role)) for piece, role in pieces]
         room = width - cell_len(self._title) - sum(cell_len(s.text) for s in legend)
         if room < 2 and self._cursor is not None:
