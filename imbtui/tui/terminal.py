@@ -89,22 +89,50 @@ class Changes(CompositorUpdate):
 
 def differing(before: Strip, after: Strip) -> list[tuple[int, int]]:
     """Return the ranges of cells in which two strips of one length differ, near ones as one."""
+    changed = _segments_that_differ(before, after)
+    if changed is None:
+        changed = _cells_that_differ(before, after)
+    if not changed:
+        return []
+    breaks = [(stop, start) for (_, stop), (start, _) in pairwise(changed) if start - stop >= BRIDGE]
+    starts = [changed[0][0], *(start for _, start in breaks)]
+    stops = [*(stop for stop, _ in breaks), changed[-1][1]]
+    return list(zip(starts, stops, strict=True))
+
+
+def _segments_that_differ(before: Strip, after: Strip) -> list[tuple[int, int]] | None:
+    """Return the cells that differ; None: the strips are not divided alike into segments.
+
+    Lines of a table are: going through their segments takes a third of what going through all cells does.
+    """
+    if len(before) != len(after):
+        return None
+    changed: list[tuple[int, int]] = []
+    start = 0
+    for (text, style, _), (other, its, _) in zip(before, after, strict=True):
+        length = len(other)
+        if len(text) != length or _has_wide(text) or _has_wide(other):
+            return None
+        # Mostly styles are the same objects: comparing them as values takes ten times as long.
+        if style is not its and style != its:
+            changed.append((start, start + length))
+        elif text != other:
+            cells = enumerate(zip(text, other, strict=True), start)
+            changed += [(place, place + 1) for place, (one, another) in cells if one != another]
+        start += length
+    return changed
+
+
+def _cells_that_differ(before: Strip, after: Strip) -> list[tuple[int, int]]:
     old, new = before.text, after.text
     if _has_wide(old) or _has_wide(new):
         return [(0, after.cell_length)]
     cells = zip(old, new, _styles(before), _styles(after), strict=True)
-    # Mostly styles are the same objects: comparing them as values takes ten times as long.
-    places = [
-        place
+    return [
+        (place, place + 1)
         for place, (one, other, style, its) in enumerate(cells)
         if one != other or (style is not its and style != its)
     ]
-    if not places:
-        return []
-    breaks = [(one + 1, other) for one, other in pairwise(places) if other - one > BRIDGE]
-    starts = [places[0], *(other for _, other in breaks)]
-    stops = [*(one for one, _ in breaks), places[-1] + 1]
-    return list(zip(starts, stops, strict=True))
 
 
 def _has_wide(text: str) -> bool:

@@ -36,6 +36,7 @@ from imbtui.tui.searched import Searched
 from imbtui.tui.widgets.detail import Detail
 from imbtui.tui.widgets.devices import Devices
 from imbtui.tui.widgets.head import Head
+from imbtui.tui.widgets.kept import Kept
 from imbtui.tui.widgets.key_bar import KeyBar
 from imbtui.tui.widgets.preview import Preview
 from imbtui.tui.widgets.runs_table import RunsTable
@@ -76,16 +77,20 @@ class Filtered(Message, bubble=False):
         self.ids = ids
 
 
+class Body(Horizontal, Kept):
+    """Table and preview."""
+
+
 class Runs(Screen[None]):
     """All runs of the folder; keys act on the marked ones, else on the selected one."""
 
     app: ImbtuiApp
 
     DEFAULT_CSS = """
-    Runs > #body { height: 1fr; width: 1fr; }
+    Runs > Body { height: 1fr; width: 1fr; }
     Runs RunsTable { width: 1fr; height: 1fr; }
     Runs Preview { display: none; width: 38%; height: 1fr; }
-    Runs.-narrow #body { layout: vertical; }
+    Runs.-narrow Body { layout: vertical; }
     Runs.-narrow Preview { width: 1fr; height: 45%; border-left: none; border-top: solid $foreground 15%; }
     Runs.-narrow Preview {
         layout: grid; grid-size: 2 2; grid-columns: 48 1fr; grid-rows: 6 1fr; grid-gutter: 0 2;
@@ -182,7 +187,7 @@ class Runs(Screen[None]):
         self.update_classes(self._room(self.app.size), update=False)
         yield Head("imbtui", _place(self.app.runs.root))
         yield Devices()
-        with Horizontal(id="body"):
+        with Body():
             yield self._table
             yield Preview()
         yield Detail()

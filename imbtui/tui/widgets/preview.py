@@ -17,6 +17,7 @@ from imbtui.tui.curves import Curves
 from imbtui.tui.grouping import Group, summary
 from imbtui.tui.messages import Row
 from imbtui.tui.series import of_family
+from imbtui.tui.widgets.kept import Kept
 from imbtui.tui.widgets.lines import Line, Lines
 from imbtui.tui.widgets.plot import NOTHING, Plot
 
@@ -32,7 +33,7 @@ MOST_SEEDS = 8
 SPLITS = ("test", "val", "train")
 
 
-class Preview(Vertical):
+class Preview(Vertical, Kept):
     """Facts, one chart and a small table of numbers."""
 
     DEFAULT_CSS = """
