@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imbtui import files, shapes
+from imbtui.files import printable
 from imbtui.paths import RunsPaths
 from imbtui.tui import rows as say
 from imbtui.tui.curves import Curves, Reader
@@ -141,6 +142,7 @@ class Poller:
         self._waiting: Mapping[str, str] = {}
         self._otherwise = ""
         self._worker_lives = False
+        self._unreadable: set[Path] = set()
 
     def look(self, wants: Wants, *, sweep: bool = False, steady: float = 0.0) -> bool:
         """Tell what changed.
@@ -307,7 +309,7 @@ class Poller:
         run = self._runs.run(row["id"])
         if known.tail is None:
             known.tail = files.Tail(run.metrics, offset=max(0, _stamp(run.metrics)[2] - TAIL))
-        new = known.reader.read(known.tail.read())
+        new = known.reader.read(self._lines(known.tail))
         known.row = new.row or known.row
         known.began = new.began or known.began
         known.last |= new.last
@@ -343,13 +345,13 @@ class Poller:
                 files.Tail(self._runs.run(run_id).metrics)
             )
             self._followed[run_id] = followed  # the newest stands last
-            lines = followed.tail.read(CHUNK)
+            lines = self._lines(followed.tail, CHUNK)
             restarted = followed.tail.restarted or not followed.started
             if followed.tail.restarted:
                 followed.reader = Reader()
             if not lines and not restarted:
                 continue
-            size = _stamp(followed.tail.path)[2]
+            size = 0 if followed.tail.path in self._unreadable else _stamp(followed.tail.path)[2]
             share = followed.tail.offset / size if followed.tail.offset < size else 1.0
             followed.started = True
             new = followed.reader.read(lines)
@@ -360,6 +362,19 @@ class Poller:
                 del self._followed[run_id]
                 self._tell(RowsDropped(run_id))
         return more
+
+    def _lines(self, tail: files.Tail, limit: int = 1 << 24) -> list[bytes]:
+        """Return the new lines of a file. One that cannot be read has none, which is said once."""
+        try:
+            lines = tail.read(limit)
+        except OSError as error:
+            if tail.path not in self._unreadable:
+                self._unreadable.add(tail.path)
+                place = printable(f"{tail.path.parent.name}/{tail.path.name}")
+                self._warn(f"{place} cannot be read: {error.strerror}")
+            return []
+        self._unreadable.discard(tail.path)
+        return lines
 
     def _read_queue(self, wanted: bool, slow: bool) -> None:
         if not wanted:
@@ -381,7 +396,7 @@ class Poller:
         if self._system is None or self._system[0] != run_id:
             self._system = (run_id, _Followed(files.Tail(self._runs.run(run_id).system)), Curves())
         _, followed, known = self._system
-        new = followed.reader.read(followed.tail.read())
+        new = followed.reader.read(self._lines(followed.tail))
         if new.row or not followed.started:
             followed.started = True
             # What was told of belongs to the other thread.
@@ -402,7 +417,7 @@ class Poller:
             self._log = (run_id, files.Tail(path, offset=start), deque(maxlen=LOG_LINES))
             self._tell(LogGrew(run_id, ()))
         _, tail, kept = self._log
-        lines = tail.read()
+        lines = self._lines(tail)
         if tail.restarted:
             kept.clear()
         if lines:

@@ -69,3 +69,29 @@ async def test_a_folder_deleted_while_it_waits_leaves_the_queue(
         shutil.rmtree(waiting.run("bbb-ldam-s1").root)
         await wait(pilot, lambda: [row["position"] for row in table.rows] == [None, 1, 2, 3])
         assert isinstance(app.screen, Queue)
+
+
+async def test_files_that_cannot_be_read_are_named_and_keep_nothing_else_from_being_shown(
+    runs: RunsPaths, make_run: Any, opened: Any, wait: Any, shown: Any
+) -> None:
+    odd = make_run("odd-ce-s0", "finished", minutes_ago=1)
+    going = make_run("run-ce-s1", "running", seed=1, minutes_ago=2, epochs=40)
+    for path in (odd.metrics, odd.log):
+        path.unlink()
+        path.mkdir()  # opening it fails, as opening a file of somebody else's does
+
+    def said(app: Any) -> list[str]:
+        return [one.message for one in app._notifications if "cannot be read" in one.message]
+
+    async with opened(runs) as (app, pilot):
+        await pilot.press("enter")
+        await wait(pilot, lambda: "no metrics yet" in shown(pilot))
+        assert said(app) == ["odd-ce-s0/metrics.jsonl cannot be read: Is a directory"]
+        await pilot.press("4")
+        await wait(pilot, lambda: "the log is empty" in shown(pilot) and len(said(app)) == 2)
+        assert said(app)[1] == "odd-ce-s0/log.txt cannot be read: Is a directory"
+        await pilot.press("escape", "down")
+        with going.metrics.open("a") as file:
+            file.write('{"stage": "train", "step": 540, "epoch": 60, "time": 4.0, "train/loss": 0.5}\n')
+        await wait(pilot, lambda: "epoch 60 of 80" in shown(pilot))
+        assert len(said(app)) == 2
