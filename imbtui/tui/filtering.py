@@ -14,7 +14,7 @@ from typing import Any
 from imbtui import knobs, where
 from imbtui.paths import RunsPaths
 from imbtui.tui.messages import Row
-from imbtui.tui.searched import Column, Searched
+from imbtui.tui.searched import Searched, Values
 
 _LASTING = frozenset({"id", "study", "variant", "title", "arm", "seed", "digest", "created", "name"})
 _LISTED = frozenset(
@@ -175,7 +175,7 @@ class _Search:
             column = self.searched.column(node.key, lambda: self.asked.column(node.key, self.rows))
             values: Iterator[Any] = map(column.values.__getitem__, places)
         else:
-            column = Column(self.asked.column(node.key, [self.rows[place] for place in places]))
+            column = Values(self.asked.column(node.key, [self.rows[place] for place in places]))
             values = iter(column.values)
         told = zip(places, values, strict=True)
         if column.different is None:

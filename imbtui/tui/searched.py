@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
-class Column:
+class Values:
     """What runs have under a key.
 
     Attributes:
@@ -32,10 +32,9 @@ class Searched:
     def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
         # Cut from one text they lie next to each other in memory, which is half of what a search takes.
         self._texts = "\0".join(row["search"].replace("\0", " ") for row in rows).split("\0")
+        self._columns: dict[str, Values] = {}
 
-        self._columns: dict[str, Column] = {}
-
-    def column(self, key: str, values: Callable[[], list[Any]]) -> Column:
+    def column(self, key: str, values: Callable[[], list[Any]]) -> Values:
         """Return what the runs have under a key, learnt once.
 
         Args:
@@ -43,7 +42,7 @@ class Searched:
             values: returns what they have.
         """
         if key not in self._columns:
-            self._columns[key] = Column(values())
+            self._columns[key] = Values(values())
         return self._columns[key]
 
     def find(self, word: str, places: Sequence[int]) -> list[int]:
