@@ -31,12 +31,12 @@ def write_atomic(path: Path, content: bytes | str, *, durable: bool = True) -> N
         durable: also fsync the file and its folder, so that the new content survives a power cut.
 
     Raises:
-        OSError: the disk is full, the folder is gone or not writable. `path` is then unchanged.
+        OSError: the disk is full, the folder is gone or not writable; it names `path`, which is unchanged.
     """
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     temporary = path.with_name(f"{TEMPORARY_MARK}{secrets.token_hex(6)}-{path.name[:100]}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
     try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE)
         try:
             view = memoryview(data)
             while view:
@@ -46,9 +46,11 @@ def write_atomic(path: Path, content: bytes | str, *, durable: bool = True) -> N
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError):  # the temporary name says nothing to whoever reads of it
+            error.filename, error.filename2 = str(path), None
         raise
     if durable:
         sync_folder(path.parent)

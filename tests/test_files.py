@@ -23,6 +23,15 @@ def test_write_atomic_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_that_cannot_be_written_is_named_as_it_is_known(tmp_path: Path) -> None:
+    for path in (tmp_path / "absent" / "result.json", tmp_path / "folder"):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with pytest.raises(OSError) as caught:
+            files.write_atomic(path, "one")
+        assert caught.value.filename == str(path) and caught.value.filename2 is None
+    assert [one.name for one in tmp_path.iterdir()] == ["folder"]
+
+
 @pytest.mark.parametrize("call", ["write", "fsync", "replace"])
 def test_a_failed_write_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
