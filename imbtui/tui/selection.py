@@ -17,19 +17,19 @@ class Selection(Sequence[Row]):
 
     Args:
         rows: the list; a row may be replaced by a newer one.
-        places: of the rows, in the order in which they are shown.
+        places: of the rows, in the order in which they are shown; an attribute as well.
     """
 
     def __init__(self, rows: list[Row], places: Sequence[int]) -> None:
         self._rows = rows
-        self._places = places
+        self.places = places
         self._positions: dict[int, int | None] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.places)
 
     def __iter__(self) -> Iterator[Row]:
-        return map(self._rows.__getitem__, self._places)
+        return map(self._rows.__getitem__, self.places)
 
     @overload
     def __getitem__(self, position: int) -> Row: ...
@@ -37,11 +37,11 @@ class Selection(Sequence[Row]):
     def __getitem__(self, position: slice) -> list[Row]: ...
     def __getitem__(self, position: int | slice) -> Row | list[Row]:
         if isinstance(position, slice):
-            return list(map(self._rows.__getitem__, self._places[position]))
-        return self._rows[self._places[position]]
+            return list(map(self._rows.__getitem__, self.places[position]))
+        return self._rows[self.places[position]]
 
     def __setitem__(self, position: int, row: Row) -> None:
-        self._rows[self._places[position]] = row
+        self._rows[self.places[position]] = row
 
     def position(self, place: int) -> int | None:
         """Return where the row at a place of the list is shown; None: it is not."""
@@ -51,7 +51,7 @@ class Selection(Sequence[Row]):
 
     def _find(self, place: int) -> int | None:
         try:
-            return self._places.index(place)
+            return self.places.index(place)
         except ValueError:
             return None
 
@@ -60,5 +60,5 @@ class Ascending(Selection):
     """Rows in the order of the list."""
 
     def _find(self, place: int) -> int | None:
-        position = bisect_left(self._places, place)
-        return position if position < len(self) and self._places[position] == place else None
+        position = bisect_left(self.places, place)
+        return position if position < len(self) and self.places[position] == place else None

@@ -173,7 +173,6 @@ class RunsTable(RunLines):
         self.hidden: set[str] = set()
         self._all: list[Row] = []
         self._all_places = Places(self._all)
-        self._shown: Sequence[int] | None = None
         self._among: Selection | None = None
         self._orders: dict[str, Order] = {}
         self._has_best = False
@@ -215,7 +214,6 @@ class RunsTable(RunLines):
         """
         if rows is not self._all:
             self._all, self._all_places, self._orders = rows, Places(rows), {}
-        self._shown = among
         self._among = None if among is None else Ascending(rows, among)
         self._show_again()
 
@@ -272,14 +270,14 @@ class RunsTable(RunLines):
         if self.grouped:
             return arrange(rows, self.toggled, self._sorted)
         if self.sort_key == "age":  # they come newest first
-            places = range(len(self._all)) if self._shown is None else self._shown
+            places = range(len(self._all)) if self._among is None else self._among.places
             return Ascending(self._all, places) if self.descending else Selection(self._all, places[::-1])
         column = self._sorted_by
         if column.key not in self._orders:
             self._orders[column.key] = Order(map(column.order, self._all), column.rank)
         places = self._orders[column.key].places(descending=self.descending)
-        if self._shown is not None:
-            places = list(filter(set(self._shown).__contains__, places))
+        if self._among is not None:
+            places = list(filter(set(self._among.places).__contains__, places))
         return Selection(self._all, places)
 
     @property
