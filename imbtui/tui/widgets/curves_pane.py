@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
@@ -17,7 +17,8 @@ from imbtui.tui.curves import SPLITS, Curves
 from imbtui.tui.dialogs.choose import Choice, Choose
 from imbtui.tui.series import AXES, SMOOTHINGS, Smoother, of_family, time_unit
 from imbtui.tui.widgets.plot import Plot
-from imbtui.tui.window import TOO_NEAR, Window
+from imbtui.tui.widgets.windowed import Windowed
+from imbtui.tui.window import Span, Window
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -27,7 +28,7 @@ MOST_BESIDE, MOST_BELOW = 3, 3
 _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
-class CurvesPane(Grid, can_focus=True):
+class CurvesPane(Grid, Windowed, can_focus=True):
     """Charts; keys turn pages, change axes, smooth, zoom and read values out. All charts do the same."""
 
     app: ImbtuiApp
@@ -87,7 +88,7 @@ class CurvesPane(Grid, can_focus=True):
         self._complete = False
         self._first = 0
         self._shown = 1
-        self._window = Window()
+        self.window = Window()
         self._smoother = Smoother()
 
     def compose(self) -> ComposeResult:
@@ -98,7 +99,7 @@ class CurvesPane(Grid, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         self._fit(event.size)
-        self._draw()
+        self.draw()
 
     def _fit(self, size: Size) -> None:
         """Lay out as many charts as there is room for."""
@@ -125,7 +126,7 @@ class CurvesPane(Grid, can_focus=True):
             complete: whether all that was written so far is in them.
         """
         self._curves, self._complete = curves, complete
-        self._draw()
+        self.draw()
 
     # Which metrics, and on which axes
 
@@ -136,7 +137,7 @@ class CurvesPane(Grid, can_focus=True):
         else:
             step = self._shown if self._shown > 1 else 1
             self._first = (self._first + by * step) % count
-        self._draw()
+        self.draw()
 
     def action_find(self) -> None:
         names = list(self._families)
@@ -144,14 +145,14 @@ class CurvesPane(Grid, can_focus=True):
         def chosen(name: str | None) -> None:
             if name in names:
                 self._first = names.index(name)
-                self._draw()
+                self.draw()
 
         choices = [Choice(name, ", ".join(self._families[name][:3])) for name in names]
         self.app.push_screen(Choose("Metric", choices), chosen)
 
     def action_log(self) -> None:
         self.app.view.log_y = not self.app.view.log_y
-        self._draw()
+        self.draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What is measured of a machine has no epochs and no splits."""
@@ -159,58 +160,36 @@ class CurvesPane(Grid, can_focus=True):
 
     def action_axis(self) -> None:
         self.app.view.axis = AXES[(AXES.index(self._axis) + 1) % len(AXES)]
-        self._window.forget()
-        self._draw()
+        self.window.forget()
+        self.draw()
 
     def action_smooth(self, by: int) -> None:
         level = self.app.view.smoothing + by if by else 0
         self.app.view.smoothing = max(0, min(len(SMOOTHINGS) - 1, level))
-        self._draw()
+        self.draw()
 
     def action_split(self) -> None:
         splits = ["", *SPLITS[:3]]
         self.app.view.split = splits[(splits.index(self._split) + 1) % len(splits)]
-        self._draw()
+        self.draw()
 
     # Zoom and read-out
 
-    def action_read(self, by: int) -> None:
-        """Move the read-out by cells; the first time it appears at the end."""
-        cells = self.query(Plot).first().columns
-        self._window.read(by, self._whole, cells=cells, integers=self._axis == "steps")
-        self._draw()
-
-    def action_unread(self) -> None:
-        self._window.cursor = None
-        self._draw()
-
-    def action_zoom(self, by: int) -> None:
-        if not self._window.turn(by, self._whole, self._points()):
-            self.notify(TOO_NEAR, severity="warning")
-        self._draw()
-
-    def _points(self) -> Sequence[float]:
+    def points(self) -> Sequence[float]:
         """Return where on the x axis the metric was measured that was measured most often."""
         lines = self._curves.lines.values() if self._curves else ()
         longest: Any = max((getattr(line, self._axis) for line in lines), key=len, default=())
         scale = self._seconds if self._axis == "times" else 1.0
         return longest if scale == 1.0 else [x / scale for x in longest]
 
-    @on(Plot.Pointed)
-    def _pointed(self, event: Plot.Pointed) -> None:
-        self.focus()
-        self._window.cursor = event.x
-        self._draw()
-
-    @on(Plot.Wheeled)
-    def _wheeled(self, event: Plot.Wheeled) -> None:
-        self.action_zoom(event.by)
-
     @property
-    def _whole(self) -> tuple[float, float]:
-        """The whole x axis of the charts on the screen."""
+    def whole(self) -> Span:
         ends = [one.x[-1] for series in self._series() for one in series if one.x]
         return 0.0, max(ends, default=1.0)
+
+    @property
+    def in_steps(self) -> bool:
+        return self._axis == "steps"
 
     # Drawing
 
@@ -258,7 +237,7 @@ class CurvesPane(Grid, can_focus=True):
             for _, members, _ in self._on_screen()
         ]
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         shown, series = self._on_screen(), self._series()
         count = len(self._families)
         unit = _UNITS.get(self._axis) or (time_unit(self._curves)[1] if self._curves else "")
@@ -273,8 +252,8 @@ class CurvesPane(Grid, can_focus=True):
                 series[number],
                 unit=unit,
                 log_y=self.app.view.log_y,
-                x_range=self._window.zoom,
-                cursor=self._window.cursor,
+                x_range=self.window.zoom,
+                cursor=self.window.cursor,
                 zero=self.FROM_ZERO,
             )
 
@@ -284,7 +263,7 @@ class CurvesPane(Grid, can_focus=True):
             title += ", log scale"
         if self._weight:
             title += f", smoothed {self._weight:g}"
-        if self._window.zoom:
+        if self.window.zoom:
             title += ", zoomed"
         return title + (f"   {place + 1} of {count}" if count > self._shown else "")
 

@@ -30,7 +30,8 @@ from imbtui.tui.widgets.panes import Panes
 from imbtui.tui.widgets.plot import Plot
 from imbtui.tui.widgets.tab_bar import TabBar
 from imbtui.tui.widgets.table import Table, cell
-from imbtui.tui.window import TOO_NEAR, Window
+from imbtui.tui.widgets.windowed import Windowed
+from imbtui.tui.window import Span, Window
 
 if TYPE_CHECKING:
     from imbtui.tui.app import ImbtuiApp
@@ -39,7 +40,7 @@ MOST = 8  # groups at a time that can be told apart, unless all are asked for
 _UNITS = {"epochs": "epoch", "steps": "step"}
 
 
-class GroupCurves(Vertical):
+class GroupCurves(Vertical, Windowed):
     """A chart of one metric."""
 
     app: ImbtuiApp
@@ -81,7 +82,7 @@ class GroupCurves(Vertical):
         self._drawn: tuple[object, ...] = ()
         self._series: list[Series] = []
         self._unit = ""
-        self._window = Window()
+        self.window = Window()
 
     def on_mount(self) -> None:
         """Begin with the axes and the smoothing that curves were looked at with last."""
@@ -96,7 +97,7 @@ class GroupCurves(Vertical):
 
     def on_resize(self) -> None:
         self._drawn = ()
-        self._draw()
+        self.draw()
 
     def show(
         self,
@@ -119,13 +120,13 @@ class GroupCurves(Vertical):
         self._names = sorted(known, key=_metric_order)
         if self.metric not in known:
             self._turn_to(prefer if prefer in known else next(iter(self._names), ""))
-        self._draw()
+        self.draw()
 
     def turn_to(self, metric: str) -> None:
         """Show a metric, where there are curves of it."""
         if metric in self._names and metric != self.metric:
             self._turn_to(metric)
-            self._draw()
+            self.draw()
 
     def action_turn(self, by: int) -> None:
         if self._names:
@@ -142,7 +143,7 @@ class GroupCurves(Vertical):
     def action_all(self) -> None:
         """Show all groups, or those that claims name."""
         self._all = not self._all
-        self._draw()
+        self.draw()
 
     def _chosen(self) -> tuple[list[int], int]:
         """Return the positions of the groups to show, and how many there would be."""
@@ -155,49 +156,31 @@ class GroupCurves(Vertical):
 
     def action_log(self) -> None:
         self._log_y = self.app.view.log_y = not self._log_y
-        self._draw()
+        self.draw()
 
     def action_axis(self) -> None:
         self._axis = (self._axis + 1) % len(AXES)
         self.app.view.axis = AXES[self._axis]
-        self._window.forget()
-        self._draw()
+        self.window.forget()
+        self.draw()
 
     def action_smooth(self, by: int) -> None:
         self._smoothing = max(0, min(len(SMOOTHINGS) - 1, self._smoothing + by if by else 0))
         self.app.view.smoothing = self._smoothing
-        self._draw()
+        self.draw()
 
     # Zoom and read-out
 
-    def action_read(self, by: int) -> None:
-        """Move the read-out by cells; the first time it appears at the end."""
-        cells = self.query_one(Plot).columns
-        self._window.read(by, self._whole, cells=cells, integers=AXES[self._axis] == "steps")
-        self._draw()
-
-    def action_unread(self) -> None:
-        self._window.cursor = None
-        self._draw()
-
-    def action_zoom(self, by: int) -> None:
-        points = max((one.x for one in self._series), key=len, default=())
-        if not self._window.turn(by, self._whole, points):
-            self.notify(TOO_NEAR, severity="warning")
-        self._draw()
-
-    @on(Plot.Pointed)
-    def _pointed(self, event: Plot.Pointed) -> None:
-        self._window.cursor = event.x
-        self._draw()
-
-    @on(Plot.Wheeled)
-    def _wheeled(self, event: Plot.Wheeled) -> None:
-        self.action_zoom(event.by)
+    @property
+    def whole(self) -> Span:
+        return 0.0, max((one.x[-1] for one in self._series if one.x), default=1.0)
 
     @property
-    def _whole(self) -> tuple[float, float]:
-        return 0.0, max((one.x[-1] for one in self._series if one.x), default=1.0)
+    def in_steps(self) -> bool:
+        return AXES[self._axis] == "steps"
+
+    def points(self) -> Sequence[float]:
+        return max((one.x for one in self._series), key=len, default=())
 
     # Drawing
 
@@ -205,7 +188,7 @@ class GroupCurves(Vertical):
         self.metric = metric
         self.post_message(self.Turned(metric))
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         plot = self.query_one(Plot)
         if not self.metric:
             self.remove_class("-once")
@@ -216,7 +199,7 @@ class GroupCurves(Vertical):
             [self._curves[i].lines[self.metric] for i in group.ids if self._has(i)] for group in self._groups
         ]
         lengths = tuple(tuple(len(line.values) for line in group) for group in lines)
-        window = self._window
+        window = self.window
         looks = (self.metric, self._all, self._axis, self._smoothing, self._log_y, window.zoom, window.cursor)
         state = (*looks, lengths, tuple(self._groups))
         if state == self._drawn:
